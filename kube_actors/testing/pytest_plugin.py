@@ -1,0 +1,1 @@
+"""Pytest plugin: the `kube_cluster` fixture."""
