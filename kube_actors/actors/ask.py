@@ -1,0 +1,116 @@
+"""Asking an actor: a message with a place for its answer.
+
+The asker waits; the actor answers once, with a value or an exception. An actor that serves asks does so through `serve`,
+which sees to it that every ask it took is answered, also when the actor is cancelled or crashes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+import outcome
+import trio
+
+from . import limits
+from .errors import ActorStopped, AskTimeout
+from .mailbox import Mailbox
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+
+class Ask(Generic[Q, A]):
+    """One question under way. The actor calls `answer` or `fail`, once; a second call is an error of ours."""
+
+    __slots__ = ("_outcome", "_waiter", "abandoned", "question")
+
+    def __init__(self, question: Q) -> None:
+        self.question = question
+        self.abandoned = False
+        self._outcome: outcome.Value[A] | outcome.Error[A] | None = None
+        self._waiter: trio.lowlevel.Task | None = None
+
+    @property
+    def answered(self) -> bool:
+        return self._outcome is not None
+
+    def answer(self, value: A) -> None:
+        self._resolve(outcome.Value(value))
+
+    def fail(self, error: BaseException) -> None:
+        self._resolve(outcome.Error(error))
+
+    def _resolve(self, result: outcome.Value[A] | outcome.Error[A]) -> None:
+        assert self._outcome is None, f"answered twice: {self.question!r}"
+        self._outcome = result
+        if self._waiter is not None:
+            waiter, self._waiter = self._waiter, None
+            trio.lowlevel.reschedule(waiter)
+
+    async def wait(self) -> A:
+        """Wait for the answer; the asker's side. Being cancelled marks the ask abandoned."""
+        if self._outcome is None:
+            self._waiter = trio.lowlevel.current_task()
+
+            def abort(_: object) -> trio.lowlevel.Abort:
+                self._waiter = None
+                self.abandoned = True
+                return trio.lowlevel.Abort.SUCCEEDED
+
+            await trio.lowlevel.wait_task_rescheduled(abort)
+        else:
+            await trio.lowlevel.checkpoint()
+        assert self._outcome is not None
+        return self._outcome.unwrap()
+
+
+async def ask(
+    mailbox: Mailbox[Ask[Q, A]], question: Q, *, timeout: float | None = limits.ASK_TIMEOUT_SECONDS
+) -> A:
+    """Post a question and wait for its answer.
+
+    Raises what the actor answered with; AskTimeout after `timeout` seconds (None: never); MailboxClosed.
+    A full mailbox makes the asker wait within the same time.
+    """
+    message: Ask[Q, A] = Ask(question)
+    if timeout is None:
+        await mailbox.put(message)
+        return await message.wait()
+    with trio.move_on_after(timeout):
+        await mailbox.put(message)
+        return await message.wait()
+    raise AskTimeout(f"no answer from {mailbox.name!r} within {timeout:g} s")
+
+
+async def serve(
+    mailbox: Mailbox[Ask[Q, A]], handle: Callable[[Q], Awaitable[A]], *, concurrent: bool = True
+) -> None:
+    """Answer asks until the mailbox closes: each in a task of its own, or one after the other.
+
+    What `handle` raises becomes the asker's exception; the server goes on. On the way out everything taken
+    and everything waiting is failed with ActorStopped.
+    """
+
+    async def one(message: Ask[Q, A]) -> None:
+        try:
+            message.answer(await handle(message.question))
+        except Exception as error:  # the asker gets it, whatever it is; serving must go on
+            message.fail(error)
+        finally:
+            if not message.answered:
+                message.fail(ActorStopped(f"the actor behind {mailbox.name!r} stopped before it answered"))
+
+    try:
+        async with trio.open_nursery() as nursery:
+            while True:
+                message = await mailbox.receive()
+                if message.abandoned:
+                    continue
+                if concurrent:
+                    nursery.start_soon(one, message)
+                else:
+                    await one(message)
+    finally:
+        for message in mailbox.drain():
+            message.fail(ActorStopped(f"the actor behind {mailbox.name!r} stopped"))

@@ -1,0 +1,62 @@
+"""The only place that makes random numbers and identities.
+
+With a seed, the same calls in the same order give the same values; that is what makes a cluster replayable. Without one,
+identities come from the operating system. Never use the seeded form for keys and tokens of a real cluster.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import uuid
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+"""Letters of generated names: no vowels and no look-alikes, so that no word is spelt (apimachinery, util/rand)."""
+
+
+class Entropy:
+    """A source of randomness; an input of everything that draws, shuffles or names."""
+
+    def __init__(self, seed: int | str | None = None) -> None:
+        self.seeded = seed is not None
+        # SystemRandom would cost a system call a number; names and jitter need no secrecy, tokens use `token`.
+        self._random = random.Random(seed if seed is not None else secrets.randbits(128))
+
+    def uuid(self) -> str:
+        """A version 4 UUID in its usual text form."""
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def suffix(self, length: int = 5) -> str:
+        """The random end of a generated name."""
+        return "".join(self._random.choices(NAME_ALPHABET, k=length))
+
+    def random(self) -> float:
+        """A float in [0, 1)."""
+        return self._random.random()
+
+    def jitter(self, base: float, factor: float) -> float:
+        """A value in [base, base * (1 + factor))."""
+        return base * (1.0 + factor * self._random.random())
+
+    def choice(self, items: Sequence[T]) -> T:
+        return self._random.choice(items)
+
+    def integer(self, low: int, high: int) -> int:
+        """An integer with low <= n <= high."""
+        return self._random.randint(low, high)
+
+    def token(self, size: int = 32) -> str:
+        """A URL-safe secret of `size` random bytes; from the operating system unless seeded."""
+        return self._random.randbytes(size).hex() if self.seeded else secrets.token_urlsafe(size)
+
+    def serial(self) -> int:
+        """A positive certificate serial number of at most 159 bits (RFC 5280)."""
+        return (self._random.getrandbits(158) if self.seeded else secrets.randbits(158)) | 1
+
+    def split(self, label: str) -> Entropy:
+        """A source of its own for one actor, so that actors do not disturb each other's draws."""
+        return Entropy(f"{self._random.getrandbits(64)}/{label}") if self.seeded else Entropy()
