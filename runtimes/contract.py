@@ -1,9 +1,10 @@
 """What a container engine must do for a node: sandboxes, containers, images, streams, statistics, events.
 
 Owns the vocabulary (frozen values, one protocol, one family of errors). It knows nothing of pods or of any
-engine; it never decides a policy: restarting, back-off, host-port conflicts and image policies are the caller's.
-Modelled after CRI, with these deliberate differences: everything is async under trio, streams are objects
-instead of URLs, and logs are read through the engine (an exited container's logs stay readable until it is removed).
+engine; it never decides a policy: restarting, back-off, host-port conflicts and image policies are the
+caller's. Modelled after CRI, with these deliberate differences: everything is async under trio, streams are
+objects instead of URLs, and logs are read through the engine (an exited container's logs stay readable until it
+is removed).
 
 Rules that every engine keeps, and that `tests/engines/test_runtime_conformance.py` checks:
 
@@ -75,7 +76,7 @@ class ImagePullFailed(RuntimeFault):
 
 
 class StartFailed(RuntimeFault):
-    """The container's process could not be started. The exit code is what a shell would give (126, 127, else 128)."""
+    """The process could not be started. The exit code is what a shell would give (126, 127, else 128)."""
 
     def __init__(self, message: str, exit_code: int = 128) -> None:
         super().__init__(message)
@@ -93,13 +94,13 @@ class Unavailable(RuntimeFault):
 # --- the engine ---------------------------------------------------------------------------------------------
 
 
-class Version(Value):
+class Version(Value, frozen=True, kw_only=True):
     engine: str  # "docker", "podman", "simulated"
     version: str
     api_version: str
 
 
-class EngineInfo(Value):
+class EngineInfo(Value, frozen=True, kw_only=True):
     engine: str
     version: str
     cpus: int
@@ -114,20 +115,20 @@ class EngineInfo(Value):
 # --- sandboxes ----------------------------------------------------------------------------------------------
 
 
-class PortMapping(Value):
+class PortMapping(Value, frozen=True, kw_only=True):
     container_port: int
     host_port: int
     host_ip: str = ""  # empty: all addresses
     protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
 
 
-class Dns(Value):
+class Dns(Value, frozen=True, kw_only=True):
     servers: tuple[str, ...] = ()
     searches: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
 
 
-class Resources(Value):
+class Resources(Value, frozen=True, kw_only=True):
     """Limits of a container, or of everything in a sandbox. None: the engine's default."""
 
     cpu_shares: int | None = None
@@ -140,8 +141,8 @@ class Resources(Value):
     oom_score_adj: int | None = None
 
 
-class SandboxConfig(Value):
-    """The namespaces that a group of containers shares. `name`, `namespace`, `uid` and `attempt` identify it."""
+class SandboxConfig(Value, frozen=True, kw_only=True):
+    """The namespaces that a group of containers shares; identified by name, namespace, uid and attempt."""
 
     name: str
     uid: str
@@ -162,10 +163,11 @@ class SandboxConfig(Value):
     cgroup_parent: str = ""
 
 
-class Sandbox(Value):
+class Sandbox(Value, frozen=True, kw_only=True):
     """A sandbox as the engine sees it. It is `ready` while its network namespace is held.
 
-    As in CRI, a host_network sandbox has no address of its own: `ip` is empty and the caller fills in the node's.
+    As in CRI, a host_network sandbox has no address of its own: `ip` is empty and the caller fills in the
+    node's.
     """
 
     id: str
@@ -185,20 +187,20 @@ class Sandbox(Value):
 # --- containers ---------------------------------------------------------------------------------------------
 
 
-class Mount(Value):
+class Mount(Value, frozen=True, kw_only=True):
     host_path: str
     container_path: str
     read_only: bool = False
     propagation: Literal["private", "rslave", "rshared"] = "private"
 
 
-class Device(Value):
+class Device(Value, frozen=True, kw_only=True):
     host_path: str
     container_path: str
     permissions: str = "rwm"
 
 
-class Security(Value):
+class Security(Value, frozen=True, kw_only=True):
     user: str = ""  # "1000", "1000:1000" or a name; empty: the image's
     group: str = ""  # only together with user
     supplemental_groups: tuple[int, ...] = ()
@@ -210,7 +212,7 @@ class Security(Value):
     seccomp_unconfined: bool = False
 
 
-class ContainerConfig(Value):
+class ContainerConfig(Value, frozen=True, kw_only=True):
     name: str
     image: str  # a reference or an image id, present on this machine
     attempt: int = 0
@@ -229,7 +231,7 @@ class ContainerConfig(Value):
     security: Security = Security()
 
 
-class Container(Value):
+class Container(Value, frozen=True, kw_only=True):
     """What a listing tells about a container; `container_status` tells the rest."""
 
     id: str
@@ -244,7 +246,7 @@ class Container(Value):
     annotations: dict[str, str] = {}
 
 
-class ContainerStatus(Value):
+class ContainerStatus(Value, frozen=True, kw_only=True):
     """One container in full. Times are unix seconds, 0.0 while they have not come."""
 
     id: str
@@ -268,7 +270,7 @@ class ContainerStatus(Value):
     mounts: tuple[Mount, ...] = ()
 
 
-class ContainerStats(Value):
+class ContainerStats(Value, frozen=True, kw_only=True):
     id: str
     time: float
     cpu_usage_ns: int  # since the container started
@@ -279,14 +281,14 @@ class ContainerStats(Value):
 # --- images -------------------------------------------------------------------------------------------------
 
 
-class Auth(Value):
+class Auth(Value, frozen=True, kw_only=True):
     username: str = ""
     password: str = ""
     server: str = ""
     identity_token: str = ""
 
 
-class Image(Value):
+class Image(Value, frozen=True, kw_only=True):
     id: str
     tags: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
@@ -298,15 +300,15 @@ class Image(Value):
 # --- streams ------------------------------------------------------------------------------------------------
 
 
-class LogLine(Value):
-    """One line (or the last piece of one). `data` holds the exact bytes, with the newline if there was one."""
+class LogLine(Value, frozen=True, kw_only=True):
+    """One line (or the last piece of one). `data` is the exact bytes, with the newline if there was one."""
 
     time_ns: int
     stream: int  # STDOUT or STDERR
     data: bytes
 
 
-class Event(Value):
+class Event(Value, frozen=True, kw_only=True):
     subject: Literal["sandbox", "container"]
     action: Literal["created", "started", "died", "oom", "removed"]
     id: str
@@ -318,7 +320,7 @@ class Event(Value):
 
 
 class Stream(ABC, Generic[T]):
-    """An async iterator that must be closed: `async with await runtime.events() as events: async for e in events`."""
+    """An async iterator that must be closed: `async with await runtime.events() as events: ...`."""
 
     @abstractmethod
     async def __anext__(self) -> T: ...
@@ -341,8 +343,8 @@ class Stream(ABC, Generic[T]):
 class ExecSession(ABC):
     """A running command, or an attachment to a container, as a stream in both directions.
 
-    One task may send while another receives. With a TTY all output is STDOUT. Closing a session hangs up; it need
-    not end the command.
+    One task may send while another receives. With a TTY all output is STDOUT. Closing a session hangs up; it
+    need not end the command.
     """
 
     @abstractmethod
@@ -363,7 +365,7 @@ class ExecSession(ABC):
 
     @abstractmethod
     async def exit_code(self) -> int:
-        """Wait for the command (of an attachment: the container) to end. Call it after `receive` gave None."""
+        """Wait for the command (of an attachment: the container) to end; called after `receive` gave None."""
 
     @abstractmethod
     async def aclose(self) -> None: ...
@@ -377,7 +379,7 @@ class ExecSession(ABC):
         await self.aclose()
 
 
-class ExecResult(Value):
+class ExecResult(Value, frozen=True, kw_only=True):
     exit_code: int
     stdout: bytes = b""
     stderr: bytes = b""
@@ -387,7 +389,7 @@ class ExecResult(Value):
 
 
 class Runtime(Protocol):
-    """One engine. Opened by `async with open_docker(...) as runtime` and its siblings, which also close it."""
+    """One engine, opened and closed by `async with open_docker(...) as runtime` and its siblings."""
 
     async def version(self) -> Version: ...
 
@@ -431,8 +433,8 @@ class Runtime(Protocol):
     # Images.
 
     async def pull_image(self, reference: str, auth: Auth | None = None) -> Image:
-        """Ask the image's registry. An image that only exists on this machine cannot be pulled: look it up first
-        with `image_status`. Fails with ImagePullFailed and the engine's cause."""
+        """Ask the image's registry; fails with ImagePullFailed and the engine's cause. An image that only exists
+        on this machine cannot be pulled: look it up first with `image_status`."""
 
     async def image_status(self, reference: str) -> Image | None: ...
 
@@ -460,7 +462,7 @@ class Runtime(Protocol):
         tail: int | None = None,
         since: float | None = None,
     ) -> Stream[LogLine]:
-        """Lines from the beginning (or the last `tail` of those since `since`, in unix seconds); following ends
+        """Lines from the beginning (or the last `tail` of those since `since`, in unix seconds). Following ends
         when the container has ended and all its lines have come."""
 
     # Observation.
@@ -469,7 +471,7 @@ class Runtime(Protocol):
         """Of those that run; others are left out."""
 
     async def events(self, labels: Mapping[str, str] = {}) -> Stream[Event]:
-        """Everything that happens after this call returns, to what carries these labels. Ends with Unavailable
+        """Everything that happens after this call returns to what carries these labels. Ends with Unavailable
         when the engine dies: open it again and list, since events are lost meanwhile."""
 
     async def aclose(self) -> None: ...
