@@ -1,15 +1,14 @@
 """Asking an actor: a message with a place for its answer.
 
-The asker waits; the actor answers once, with a value or an exception. An actor that serves asks does so through `serve`,
-which sees to it that every ask it took is answered, also when the actor is cancelled or crashes.
+The asker waits; the actor answers once, with a value or an exception. An actor that serves asks does so through
+`serve`, which sees to it that every ask it took is answered, also when the actor is cancelled or crashes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
-import outcome
 import trio
 
 from . import limits
@@ -23,34 +22,34 @@ A = TypeVar("A")
 class Ask(Generic[Q, A]):
     """One question under way. The actor calls `answer` or `fail`, once; a second call is an error of ours."""
 
-    __slots__ = ("_outcome", "_waiter", "abandoned", "question")
+    __slots__ = ("_error", "_value", "_waiter", "abandoned", "answered", "question")
 
     def __init__(self, question: Q) -> None:
         self.question = question
         self.abandoned = False
-        self._outcome: outcome.Value[A] | outcome.Error[A] | None = None
+        self.answered = False
+        self._value: A | None = None
+        self._error: BaseException | None = None
         self._waiter: trio.lowlevel.Task | None = None
 
-    @property
-    def answered(self) -> bool:
-        return self._outcome is not None
-
     def answer(self, value: A) -> None:
-        self._resolve(outcome.Value(value))
+        self._value = value
+        self._resolve()
 
     def fail(self, error: BaseException) -> None:
-        self._resolve(outcome.Error(error))
+        self._error = error
+        self._resolve()
 
-    def _resolve(self, result: outcome.Value[A] | outcome.Error[A]) -> None:
-        assert self._outcome is None, f"answered twice: {self.question!r}"
-        self._outcome = result
+    def _resolve(self) -> None:
+        assert not self.answered, f"answered twice: {self.question!r}"
+        self.answered = True
         if self._waiter is not None:
             waiter, self._waiter = self._waiter, None
             trio.lowlevel.reschedule(waiter)
 
     async def wait(self) -> A:
         """Wait for the answer; the asker's side. Being cancelled marks the ask abandoned."""
-        if self._outcome is None:
+        if not self.answered:
             self._waiter = trio.lowlevel.current_task()
 
             def abort(_: object) -> trio.lowlevel.Abort:
@@ -61,13 +60,12 @@ class Ask(Generic[Q, A]):
             await trio.lowlevel.wait_task_rescheduled(abort)
         else:
             await trio.lowlevel.checkpoint()
-        assert self._outcome is not None
-        return self._outcome.unwrap()
+        if self._error is not None:
+            raise self._error
+        return cast(A, self._value)
 
 
-async def ask(
-    mailbox: Mailbox[Ask[Q, A]], question: Q, *, timeout: float | None = limits.ASK_TIMEOUT_SECONDS
-) -> A:
+async def ask(mailbox: Mailbox[Ask[Q, A]], question: Q, *, timeout: float | None = limits.ASK_TIMEOUT_SECONDS) -> A:
     """Post a question and wait for its answer.
 
     Raises what the actor answered with; AskTimeout after `timeout` seconds (None: never); MailboxClosed.
@@ -83,9 +81,7 @@ async def ask(
     raise AskTimeout(f"no answer from {mailbox.name!r} within {timeout:g} s")
 
 
-async def serve(
-    mailbox: Mailbox[Ask[Q, A]], handle: Callable[[Q], Awaitable[A]], *, concurrent: bool = True
-) -> None:
+async def serve(mailbox: Mailbox[Ask[Q, A]], handle: Callable[[Q], Awaitable[A]], *, concurrent: bool = True) -> None:
     """Answer asks until the mailbox closes: each in a task of its own, or one after the other.
 
     What `handle` raises becomes the asker's exception; the server goes on. On the way out everything taken

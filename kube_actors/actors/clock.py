@@ -1,8 +1,8 @@
 """The only place that reads a clock.
 
 `now()` is wall time as Unix seconds (UTC), for timestamps that others see; `monotonic()` never goes back and is for
-measuring spans. Waiting is trio's business (`trio.sleep`, `trio.move_on_after`): under trio's mock clock both the waiting
-and a `VirtualClock` run in virtual time.
+measuring spans. Waiting is trio's business (`trio.sleep`, `trio.move_on_after`): under trio's mock clock both the
+waiting and a `VirtualClock` run in virtual time.
 """
 
 from __future__ import annotations

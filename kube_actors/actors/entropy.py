@@ -1,7 +1,7 @@
 """The only place that makes random numbers and identities.
 
-With a seed, the same calls in the same order give the same values; that is what makes a cluster replayable. Without one,
-identities come from the operating system. Never use the seeded form for keys and tokens of a real cluster.
+With a seed, the same calls in the same order give the same values; that is what makes a cluster replayable. Without
+one, identities come from the operating system. Never use the seeded form for keys and tokens of a real cluster.
 """
 
 from __future__ import annotations

@@ -110,9 +110,7 @@ class Child:
             try:
                 self.actor = self._factory()
                 await self.actor.run()
-            except (
-                Exception
-            ) as error:  # supervision is what this is for; it is recorded, restarted or escalated
+            except Exception as error:  # supervision is what this is for; it is recorded, restarted or escalated
                 failure = error
             finally:
                 self.actor = None

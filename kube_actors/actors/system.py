@@ -29,9 +29,7 @@ class ActorStatistics(Struct, frozen=True, kw_only=True):
 class System:
     """Time, randomness, story and statistics of one cluster."""
 
-    def __init__(
-        self, clock: Clock | None = None, entropy: Entropy | None = None, story: Story | None = None
-    ) -> None:
+    def __init__(self, clock: Clock | None = None, entropy: Entropy | None = None, story: Story | None = None) -> None:
         self.clock: Clock = clock or SystemClock()
         self.entropy = entropy or Entropy()
         self.story = story or Story(self.clock)

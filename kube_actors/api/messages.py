@@ -153,8 +153,8 @@ class Session(Protocol):
     """A remote command (exec, attach): frames of (channel, bytes) both ways.
 
     Towards the container: STDIN bytes, RESIZE with {"Width":w,"Height":h} JSON, CLOSE with the one byte
-    naming the channel that has ended (0: stdin). From it: STDOUT, STDERR, and last one ERROR frame with a Status: Success, or
-    Failure with reason NonZeroExitCode and a cause of type ExitCode.
+    naming the channel that has ended (0: stdin). From it: STDOUT, STDERR, and last one ERROR frame with a Status:
+    Success, or Failure with reason NonZeroExitCode and a cause of type ExitCode.
     """
 
     async def send(self, channel: int, data: bytes) -> None: ...
