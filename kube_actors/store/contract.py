@@ -1,42 +1,48 @@
 """The store contract: what every engine promises, and the values that cross the boundary.
 
-Owns the `Store` and `WatchStream` protocols, their frozen values and their errors. Never does I/O, never looks
-into a value, and knows nothing of what is stored: keys are text, values are bytes.
+Owns the `Store` and `WatchStream` protocols, their frozen values and their errors. Never does I/O, never
+looks into a value, and knows nothing of what is stored: keys are text, values are bytes.
 
-**Revisions.** An empty store has revision 1. Every write (put or delete) takes the next number, exactly one more
-than the write before it (etcd shared with foreign writers: at least one more), so revisions order all writes of
-the store. `Entry.created` is the revision that made the key, `Entry.modified` the one that last changed it.
+**Revisions.** An empty store has revision 1. Every write (put or delete) takes the next number, exactly one
+more than the write before it (etcd shared with foreign writers: at least one more), so revisions order all
+writes of the store. `Entry.created` is the revision that made the key, `Entry.modified` the one that last
+changed it.
 
-**The revision stands inside the value.** A writer hands in a `Draft(head, tail)`; the engine stores
-`head + str(revision) + tail`, built once. Readers and watchers of one revision get the same bytes object.
+**The revision stands inside the value.** A writer hands in a `Draft(head, tail)`; the engine stores `head +
+str(revision) + tail`, built once. Readers and watchers of one revision get the same bytes object.
 
-**Keys** order by code point. A prefix is plain text: "/a/b" also covers "/a/bc"; end it with "/" to mean a folder.
+**Keys** order by code point. A prefix is plain text: "/a/b" also covers "/a/bc"; end it with "/" to mean a
+folder.
 
-**Compare and swap.** `expect=None` writes whatever is there; 0 demands that the key does not exist; n demands that
-`modified == n`. Anything else raises `RevisionConflict` and changes nothing. Deleting a key that does not exist is a
-conflict with `current=None`, whatever was expected. A conflict always names committed state.
+**Compare and swap.** `expect=None` writes whatever is there; 0 demands that the key does not exist; n
+demands that `modified == n`. Anything else raises `RevisionConflict` and changes nothing. Deleting a key
+that does not exist is a conflict with `current=None`, whatever was expected. A conflict always names
+committed state.
 
-**Reads** see committed writes only, and every write that returned before the read began. A list at a past revision
-shows exactly what the store held then; pages of one list are consistent when each asks for the first page's revision.
+**Reads** see committed writes only, and every write that returned before the read began. A list at a past
+revision shows exactly what the store held then; pages of one list are consistent when each asks for the
+first page's revision.
 
-**Watches.** `watch(prefix, after=r)` yields every event under the prefix with a revision greater than r, once each, in
-revision order, from the past (history since compaction) on into the future without a seam: a watch that starts at the
-revision of a list misses nothing and repeats nothing. `Compacted` and `FutureRevision` are raised by `watch` itself
-where the engine can know at once, else by the first receive.
+**Watches.** `watch(prefix, after=r)` yields every event under the prefix with a revision greater than r,
+once each, in revision order, from the past (history since compaction) on into the future without a seam: a
+watch that starts at the revision of a list misses nothing and repeats nothing. `Compacted` and
+`FutureRevision` are raised by `watch` itself where the engine can know at once, else by the first receive.
 
-A watch never delays a writer. It holds at most `capacity` live events besides the history that it began with; one more
-and its buffer is dropped and the next receive raises `WatchOverrun`. The reader lists again or watches from the last
-revision that it received. Wake-ups coalesce: `receive_batch` takes everything that has gathered.
+A watch never delays a writer. It holds at most `capacity` live events besides the history that it began
+with; one more and its buffer is dropped and the next receive raises `WatchOverrun`. The reader lists again
+or watches from the last revision that it received. Wake-ups coalesce: `receive_batch` takes everything that
+has gathered.
 
-**Compaction.** `compact(r)` forgets what was superseded at or before r: lists at a revision below r and watches after
-a revision below r raise `Compacted`. Current values and watches already open are not touched. An engine may also
-compact by itself to keep its history within `Retention`.
+**Compaction.** `compact(r)` forgets what was superseded at or before r: lists at a revision below r and
+watches after a revision below r raise `Compacted`. Current values and watches already open are not touched.
+An engine may also compact by itself to keep its history within `Retention`.
 
-**Cancellation.** A cancelled `put` or `delete` may have been written or not; a cancelled receive loses no event.
+**Cancellation.** A cancelled `put` or `delete` may have been written or not; a cancelled receive loses no
+event.
 
-**Scheduling.** An engine in memory answers without giving up the processor, but makes a real checkpoint at least once
-in `YIELD_EVERY` calls, so that no loop over store calls can starve other tasks. The checkpoint comes before the
-effect: a call cancelled there did nothing.
+**Scheduling.** An engine in memory answers without giving up the processor, but makes a real checkpoint at
+least once in `YIELD_EVERY` calls, so that no loop over store calls can starve other tasks. The checkpoint
+comes before the effect: a call cancelled there did nothing.
 """
 
 from collections.abc import Sequence
@@ -88,6 +94,12 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     value: bytes
     deleted: bool
     previous: Entry | None
+    slot: int = 0
+
+    def entry(self) -> Entry:
+        """The state that this event shows; of a delete, the last one."""
+        created = self.previous.created if self.previous else self.revision
+        return Entry(self.key, self.value, created, self.revision, self.slot)
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -107,7 +119,7 @@ class Retention(msgspec.Struct, frozen=True):
 
 
 class StoreStatistics(msgspec.Struct, frozen=True):
-    """A store's size now; `value_bytes` counts current values, the history figures what compaction would free."""
+    """A store's size now: `value_bytes` are current values; history is what compaction would forget."""
 
     revision: int
     compacted: int
@@ -223,7 +235,7 @@ class Store(Protocol):
     async def get(self, key: str) -> Entry | None: ...
 
     async def list(self, prefix: str, *, revision: int = 0, after: str = "", limit: int = 0) -> Page:
-        """Entries under the prefix in key order, beyond the key `after`; revision 0 is the newest, limit 0 all.
+        """Entries under the prefix in key order, beyond the key `after`; revision 0: newest; limit 0: all.
 
         Raises Compacted, FutureRevision.
         """

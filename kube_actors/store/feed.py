@@ -1,0 +1,207 @@
+"""Fan-out of committed events to watches, with a bound for each.
+
+Owns the open watches of one engine and their buffers. Never decides what is committed and never waits for a reader:
+a reader that falls behind is overrun. Finding the watches of a key costs the same with one watch or a thousand on
+other prefixes: folders of the key are looked up by name, other prefixes by their length within their folder.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self
+
+import trio
+
+from kube_actors.store.contract import (
+    YIELD_EVERY,
+    Event,
+    StoreClosed,
+    StoreError,
+    WatchOverrun,
+    WatchStatistics,
+)
+
+
+class Watch:
+    """The `WatchStream` of every engine that keeps its state in this process."""
+
+    __slots__ = ("_capacity", "_error", "_feed", "_handed", "_parked", "_pending", "_receives", "_room", "prefix")
+
+    def __init__(self, feed: "Feed", prefix: str, after: int, backlog: Iterable[Event], capacity: int) -> None:
+        self.prefix = prefix
+        self._feed = feed
+        self._pending = deque(backlog)
+        self._capacity = capacity
+        self._room = capacity + len(self._pending)
+        self._handed = after
+        self._error: StoreError | None = None
+        self._parked: trio.lowlevel.Task | None = None
+        self._receives = 0
+
+    @property
+    def position(self) -> int:
+        if self._error is None and not self._pending:
+            self._handed = max(self._handed, self._feed.revision)
+        return self._handed
+
+    async def receive(self) -> Event:
+        self._receives += 1
+        if not self._pending:
+            await self._wait()
+        elif self._receives % YIELD_EVERY == 0:
+            await trio.lowlevel.checkpoint()
+        self._raise_error()
+        event = self._pending.popleft()
+        self._handed = event.revision
+        self._room = max(self._capacity, self._room - 1)
+        return event
+
+    async def receive_batch(self) -> list[Event]:
+        if self._pending:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._wait()
+        self._raise_error()
+        assert self._pending, "a watch has one reader at a time"
+        batch = list(self._pending)
+        self._pending.clear()
+        self._handed = batch[-1].revision
+        self._room = self._capacity
+        return batch
+
+    def statistics(self) -> WatchStatistics:
+        return WatchStatistics(self.prefix, len(self._pending), self._capacity)
+
+    def close(self) -> None:
+        if self._error is None:
+            self.fail(StoreClosed(f"watch of {self.prefix!r} is closed"))
+
+    def push(self, event: Event) -> None:
+        """For the feed: one more event, or the end of this watch if there is no room for it."""
+        if len(self._pending) >= self._room:
+            self.fail(WatchOverrun(self.prefix, self._handed))
+            return
+        self._pending.append(event)
+        self._wake()
+
+    def fail(self, error: StoreError) -> None:
+        """For the feed: drops the buffer and ends the watch with `error`."""
+        self._feed.forget(self)
+        self._pending.clear()
+        self._error = error
+        self._wake()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        try:
+            return await self.receive()
+        except StoreClosed:
+            raise StopAsyncIteration from None
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+
+    def _wake(self) -> None:
+        if self._parked is not None:
+            trio.lowlevel.reschedule(self._parked)
+            self._parked = None
+
+    async def _wait(self) -> None:
+        if self._error is not None:
+            await trio.lowlevel.checkpoint()
+            return
+        if self._parked is not None:
+            raise trio.BusyResourceError("a watch has one reader at a time")
+        self._parked = trio.lowlevel.current_task()
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._parked = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+
+class Feed:
+    """All watches of one engine. `revision` is the newest that has been published."""
+
+    def __init__(self, revision: int) -> None:
+        self.revision = revision
+        self._by_prefix: dict[str, dict[Watch, None]] = {}
+        self._lengths: dict[str, dict[int, int]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def open(self, prefix: str, after: int, backlog: Iterable[Event], capacity: int) -> Watch:
+        """A watch that begins with `backlog`, the events after `after` and up to `revision`."""
+        watch = Watch(self, prefix, after, backlog, capacity)
+        self._by_prefix.setdefault(prefix, {})[watch] = None
+        self._count += 1
+        folder, rest = _split(prefix)
+        if rest:
+            lengths = self._lengths.setdefault(folder, {})
+            lengths[len(prefix)] = lengths.get(len(prefix), 0) + 1
+        return watch
+
+    def forget(self, watch: Watch) -> None:
+        watches = self._by_prefix.get(watch.prefix)
+        if watches is None or watch not in watches:
+            return
+        del watches[watch]
+        self._count -= 1
+        if not watches:
+            del self._by_prefix[watch.prefix]
+        folder, rest = _split(watch.prefix)
+        if rest:
+            lengths = self._lengths[folder]
+            lengths[len(watch.prefix)] -= 1
+            if not lengths[len(watch.prefix)]:
+                del lengths[len(watch.prefix)]
+            if not lengths:
+                del self._lengths[folder]
+
+    def publish(self, event: Event) -> None:
+        self.revision = event.revision
+        if self._count:
+            for watch in self._watches_of(event.key):
+                watch.push(event)
+
+    def close(self, error: StoreError) -> None:
+        for watches in list(self._by_prefix.values()):
+            for watch in list(watches):
+                watch.fail(error)
+
+    def _watches_of(self, key: str) -> list[Watch]:
+        return [watch for prefix in self._prefixes_in_use(key) for watch in self._by_prefix[prefix]]
+
+    def _prefixes_in_use(self, key: str) -> Iterator[str]:
+        by_prefix, by_folder = self._by_prefix, self._lengths
+        cut = 0
+        while True:
+            folder = key[:cut]
+            if folder in by_prefix:
+                yield folder
+            for length in by_folder.get(folder, ()):
+                if length <= len(key) and key[:length] in by_prefix and "/" not in key[cut:length]:
+                    yield key[:length]
+            cut = key.find("/", cut) + 1
+            if not cut:
+                return
+
+
+def _split(prefix: str) -> tuple[str, str]:
+    """The folder that a prefix lies in, with its slash, and what stands behind it."""
+    cut = prefix.rfind("/") + 1
+    return prefix[:cut], prefix[cut:]
