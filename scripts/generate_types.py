@@ -340,8 +340,14 @@ def generate(source: dict[str, Any]) -> dict[Path, str]:
         f"NAMES: dict[str, str] = {{\n{names}}}\n"
     )
     table = {n: table_entry(compiler, d) for n, d in sorted(compiler.structs().items())}
-    rows = ",\n".join(f"{json.dumps(n)}:{json.dumps(e, separators=(',', ':'))}" for n, e in table.items())
-    files[TABLE] = "{\n" + rows + "\n}\n"
+    kinds = {"/".join(gvk): name for name, entry in table.items() for gvk in entry.get("gvk", ())}
+    files[TABLE] = (
+        '{"kinds":{\n'
+        + ",\n".join(f"{json.dumps(k)}:{json.dumps(n)}" for k, n in sorted(kinds.items()))
+        + '\n},"definitions":{\n'
+        + ",\n".join(f"{json.dumps(n)}:{json.dumps(e, separators=(',', ':'))}" for n, e in table.items())
+        + "\n}}\n"
+    )
     return files
 
 
