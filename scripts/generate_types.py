@@ -239,10 +239,10 @@ class ModuleWriter:
             group, version, kind = gvk
             api_version = f"{group}/{version}" if group else version
             lines.append(f'    gvk: ClassVar[tuple[str, str, str]] = ("{group}", "{version}", "{kind}")')
+            lines.append(f'    kind: str = field(default_factory=partial(str, "{kind}"))')
             lines.append(
                 f'    api_version: str = field(default_factory=partial(str, "{api_version}"), name="apiVersion")'
             )
-            lines.append(f'    kind: str = field(default_factory=partial(str, "{kind}"))')
         properties = dict(definition.get("properties", {}))
         if gvk is not None:
             del properties["apiVersion"], properties["kind"]

@@ -21,8 +21,8 @@ namespaces Namespace C create,delete,get,list,patch,update,watch ns - finalize:u
 nodes Node C * no - proxy=NodeProxyOptions:PROXY status
 persistentvolumeclaims PersistentVolumeClaim N * pvc - status
 persistentvolumes PersistentVolume C * pv - status
-pods Pod N * po all attach=PodAttachOptions:create,get binding=Binding:create ephemeralcontainers eviction=policy/v1/Eviction:create \
-exec=PodExecOptions:create,get log:get \
+pods Pod N * po all attach=PodAttachOptions:create,get binding=Binding:create ephemeralcontainers \
+eviction=policy/v1/Eviction:create exec=PodExecOptions:create,get log:get \
 portforward=PodPortForwardOptions:create,get proxy=PodProxyOptions:PROXY resize status
 podtemplates PodTemplate N * - -
 replicationcontrollers ReplicationController N * rc all scale=autoscaling/v1/Scale status

@@ -53,8 +53,8 @@ class MutatingAdmissionPolicySpec(Object, frozen=True, kw_only=True):
 
 class MutatingAdmissionPolicy(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicy")
-    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "MutatingAdmissionPolicy"))
+    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: MutatingAdmissionPolicySpec = MutatingAdmissionPolicySpec()
 
@@ -67,24 +67,24 @@ class MutatingAdmissionPolicyBindingSpec(Object, frozen=True, kw_only=True):
 
 class MutatingAdmissionPolicyBinding(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicyBinding")
-    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "MutatingAdmissionPolicyBinding"))
+    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: MutatingAdmissionPolicyBindingSpec = MutatingAdmissionPolicyBindingSpec()
 
 
 class MutatingAdmissionPolicyBindingList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicyBindingList")
-    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "MutatingAdmissionPolicyBindingList"))
+    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[MutatingAdmissionPolicyBinding, ...]
 
 
 class MutatingAdmissionPolicyList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicyList")
-    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "MutatingAdmissionPolicyList"))
+    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[MutatingAdmissionPolicy, ...]
 
@@ -106,16 +106,16 @@ class MutatingWebhook(Object, frozen=True, kw_only=True):
 
 class MutatingWebhookConfiguration(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration")
-    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "MutatingWebhookConfiguration"))
+    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     webhooks: tuple[MutatingWebhook, ...] = ()
 
 
 class MutatingWebhookConfigurationList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "MutatingWebhookConfigurationList")
-    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "MutatingWebhookConfigurationList"))
+    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[MutatingWebhookConfiguration, ...]
 
@@ -184,8 +184,8 @@ class ValidatingAdmissionPolicyStatus(Object, frozen=True, kw_only=True):
 
 class ValidatingAdmissionPolicy(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy")
-    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ValidatingAdmissionPolicy"))
+    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: ValidatingAdmissionPolicySpec = ValidatingAdmissionPolicySpec()
     status: ValidatingAdmissionPolicyStatus = ValidatingAdmissionPolicyStatus()
@@ -200,24 +200,24 @@ class ValidatingAdmissionPolicyBindingSpec(Object, frozen=True, kw_only=True):
 
 class ValidatingAdmissionPolicyBinding(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding")
-    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ValidatingAdmissionPolicyBinding"))
+    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: ValidatingAdmissionPolicyBindingSpec = ValidatingAdmissionPolicyBindingSpec(policy_name="", validation_actions=())
 
 
 class ValidatingAdmissionPolicyBindingList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBindingList")
-    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ValidatingAdmissionPolicyBindingList"))
+    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ValidatingAdmissionPolicyBinding, ...]
 
 
 class ValidatingAdmissionPolicyList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyList")
-    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ValidatingAdmissionPolicyList"))
+    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ValidatingAdmissionPolicy, ...]
 
@@ -238,16 +238,16 @@ class ValidatingWebhook(Object, frozen=True, kw_only=True):
 
 class ValidatingWebhookConfiguration(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration")
-    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ValidatingWebhookConfiguration"))
+    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     webhooks: tuple[ValidatingWebhook, ...] = ()
 
 
 class ValidatingWebhookConfigurationList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfigurationList")
-    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ValidatingWebhookConfigurationList"))
+    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ValidatingWebhookConfiguration, ...]
 

@@ -43,8 +43,8 @@ class MutatingAdmissionPolicySpec(Object, frozen=True, kw_only=True):
 
 class MutatingAdmissionPolicy(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1beta1", "MutatingAdmissionPolicy")
-    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1beta1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "MutatingAdmissionPolicy"))
+    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1beta1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: MutatingAdmissionPolicySpec = MutatingAdmissionPolicySpec()
 
@@ -57,24 +57,24 @@ class MutatingAdmissionPolicyBindingSpec(Object, frozen=True, kw_only=True):
 
 class MutatingAdmissionPolicyBinding(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1beta1", "MutatingAdmissionPolicyBinding")
-    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1beta1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "MutatingAdmissionPolicyBinding"))
+    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1beta1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: MutatingAdmissionPolicyBindingSpec = MutatingAdmissionPolicyBindingSpec()
 
 
 class MutatingAdmissionPolicyBindingList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1beta1", "MutatingAdmissionPolicyBindingList")
-    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1beta1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "MutatingAdmissionPolicyBindingList"))
+    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1beta1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[MutatingAdmissionPolicyBinding, ...]
 
 
 class MutatingAdmissionPolicyList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1beta1", "MutatingAdmissionPolicyList")
-    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1beta1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "MutatingAdmissionPolicyList"))
+    api_version: str = field(default_factory=partial(str, "admissionregistration.k8s.io/v1beta1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[MutatingAdmissionPolicy, ...]
 

@@ -51,8 +51,8 @@ class CustomResourceDefinitionStatus(Object, frozen=True, kw_only=True):
 
 class CustomResourceDefinition(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
-    api_version: str = field(default_factory=partial(str, "apiextensions.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "CustomResourceDefinition"))
+    api_version: str = field(default_factory=partial(str, "apiextensions.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: CustomResourceDefinitionSpec = CustomResourceDefinitionSpec(group="", names=CustomResourceDefinitionNames(kind="", plural=""), scope="", versions=())
     status: CustomResourceDefinitionStatus = CustomResourceDefinitionStatus()
@@ -69,8 +69,8 @@ class CustomResourceDefinitionCondition(Object, frozen=True, kw_only=True):
 
 class CustomResourceDefinitionList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("apiextensions.k8s.io", "v1", "CustomResourceDefinitionList")
-    api_version: str = field(default_factory=partial(str, "apiextensions.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "CustomResourceDefinitionList"))
+    api_version: str = field(default_factory=partial(str, "apiextensions.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[CustomResourceDefinition, ...]
 

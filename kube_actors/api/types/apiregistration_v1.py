@@ -26,8 +26,8 @@ class APIServiceStatus(Object, frozen=True, kw_only=True):
 
 class APIService(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("apiregistration.k8s.io", "v1", "APIService")
-    api_version: str = field(default_factory=partial(str, "apiregistration.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "APIService"))
+    api_version: str = field(default_factory=partial(str, "apiregistration.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: APIServiceSpec = APIServiceSpec(group_priority_minimum=0, version_priority=0)
     status: APIServiceStatus = APIServiceStatus()
@@ -43,8 +43,8 @@ class APIServiceCondition(Object, frozen=True, kw_only=True):
 
 class APIServiceList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("apiregistration.k8s.io", "v1", "APIServiceList")
-    api_version: str = field(default_factory=partial(str, "apiregistration.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "APIServiceList"))
+    api_version: str = field(default_factory=partial(str, "apiregistration.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[APIService, ...]
 

@@ -29,8 +29,8 @@ class StorageVersionStatus(Object, frozen=True, kw_only=True):
 
 class StorageVersion(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("internal.apiserver.k8s.io", "v1alpha1", "StorageVersion")
-    api_version: str = field(default_factory=partial(str, "internal.apiserver.k8s.io/v1alpha1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "StorageVersion"))
+    api_version: str = field(default_factory=partial(str, "internal.apiserver.k8s.io/v1alpha1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: StorageVersionSpec = StorageVersionSpec()
     status: StorageVersionStatus = StorageVersionStatus()
@@ -47,8 +47,8 @@ class StorageVersionCondition(Object, frozen=True, kw_only=True):
 
 class StorageVersionList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("internal.apiserver.k8s.io", "v1alpha1", "StorageVersionList")
-    api_version: str = field(default_factory=partial(str, "internal.apiserver.k8s.io/v1alpha1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "StorageVersionList"))
+    api_version: str = field(default_factory=partial(str, "internal.apiserver.k8s.io/v1alpha1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[StorageVersion, ...]
 

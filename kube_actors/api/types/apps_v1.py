@@ -13,8 +13,8 @@ from kube_actors.api.types.meta_v1 import LabelSelector, ListMeta, ObjectMeta
 
 class ControllerRevision(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("apps", "v1", "ControllerRevision")
-    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ControllerRevision"))
+    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     data: Any = None
     revision: int
@@ -22,8 +22,8 @@ class ControllerRevision(Object, frozen=True, kw_only=True):
 
 class ControllerRevisionList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("apps", "v1", "ControllerRevisionList")
-    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ControllerRevisionList"))
+    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ControllerRevision, ...]
 
@@ -51,8 +51,8 @@ class DaemonSetStatus(Object, frozen=True, kw_only=True):
 
 class DaemonSet(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("apps", "v1", "DaemonSet")
-    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "DaemonSet"))
+    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: DaemonSetSpec = DaemonSetSpec(selector=LabelSelector(), template=PodTemplateSpec())
     status: DaemonSetStatus = DaemonSetStatus(current_number_scheduled=0, desired_number_scheduled=0, number_misscheduled=0, number_ready=0)
@@ -68,8 +68,8 @@ class DaemonSetCondition(Object, frozen=True, kw_only=True):
 
 class DaemonSetList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("apps", "v1", "DaemonSetList")
-    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "DaemonSetList"))
+    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[DaemonSet, ...]
 
@@ -104,8 +104,8 @@ class DeploymentStatus(Object, frozen=True, kw_only=True):
 
 class Deployment(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("apps", "v1", "Deployment")
-    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Deployment"))
+    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: DeploymentSpec = DeploymentSpec(selector=LabelSelector(), template=PodTemplateSpec())
     status: DeploymentStatus = DeploymentStatus()
@@ -122,8 +122,8 @@ class DeploymentCondition(Object, frozen=True, kw_only=True):
 
 class DeploymentList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("apps", "v1", "DeploymentList")
-    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "DeploymentList"))
+    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[Deployment, ...]
 
@@ -152,8 +152,8 @@ class ReplicaSetStatus(Object, frozen=True, kw_only=True):
 
 class ReplicaSet(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("apps", "v1", "ReplicaSet")
-    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ReplicaSet"))
+    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: ReplicaSetSpec = ReplicaSetSpec(selector=LabelSelector())
     status: ReplicaSetStatus = ReplicaSetStatus(replicas=0)
@@ -169,8 +169,8 @@ class ReplicaSetCondition(Object, frozen=True, kw_only=True):
 
 class ReplicaSetList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("apps", "v1", "ReplicaSetList")
-    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ReplicaSetList"))
+    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ReplicaSet, ...]
 
@@ -219,8 +219,8 @@ class StatefulSetStatus(Object, frozen=True, kw_only=True):
 
 class StatefulSet(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("apps", "v1", "StatefulSet")
-    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "StatefulSet"))
+    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: StatefulSetSpec = StatefulSetSpec(selector=LabelSelector(), template=PodTemplateSpec())
     status: StatefulSetStatus = StatefulSetStatus(replicas=0)
@@ -236,8 +236,8 @@ class StatefulSetCondition(Object, frozen=True, kw_only=True):
 
 class StatefulSetList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("apps", "v1", "StatefulSetList")
-    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "StatefulSetList"))
+    api_version: str = field(default_factory=partial(str, "apps/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[StatefulSet, ...]
 

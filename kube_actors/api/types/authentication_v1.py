@@ -23,8 +23,8 @@ class SelfSubjectReviewStatus(Object, frozen=True, kw_only=True):
 
 class SelfSubjectReview(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("authentication.k8s.io", "v1", "SelfSubjectReview")
-    api_version: str = field(default_factory=partial(str, "authentication.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "SelfSubjectReview"))
+    api_version: str = field(default_factory=partial(str, "authentication.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     status: SelfSubjectReviewStatus = SelfSubjectReviewStatus()
 
@@ -42,8 +42,8 @@ class TokenRequestStatus(Object, frozen=True, kw_only=True):
 
 class TokenRequest(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("authentication.k8s.io", "v1", "TokenRequest")
-    api_version: str = field(default_factory=partial(str, "authentication.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "TokenRequest"))
+    api_version: str = field(default_factory=partial(str, "authentication.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: TokenRequestSpec = TokenRequestSpec()
     status: TokenRequestStatus = TokenRequestStatus()
@@ -63,8 +63,8 @@ class TokenReviewStatus(Object, frozen=True, kw_only=True):
 
 class TokenReview(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("authentication.k8s.io", "v1", "TokenReview")
-    api_version: str = field(default_factory=partial(str, "authentication.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "TokenReview"))
+    api_version: str = field(default_factory=partial(str, "authentication.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: TokenReviewSpec = TokenReviewSpec(token="")
     status: TokenReviewStatus = TokenReviewStatus()

@@ -38,8 +38,8 @@ class SubjectAccessReviewStatus(Object, frozen=True, kw_only=True):
 
 class LocalSubjectAccessReview(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("authorization.k8s.io", "v1", "LocalSubjectAccessReview")
-    api_version: str = field(default_factory=partial(str, "authorization.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "LocalSubjectAccessReview"))
+    api_version: str = field(default_factory=partial(str, "authorization.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: SubjectAccessReviewSpec = SubjectAccessReviewSpec()
     status: SubjectAccessReviewStatus = SubjectAccessReviewStatus(allowed=False)
@@ -81,8 +81,8 @@ class SelfSubjectAccessReviewSpec(Object, frozen=True, kw_only=True):
 
 class SelfSubjectAccessReview(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("authorization.k8s.io", "v1", "SelfSubjectAccessReview")
-    api_version: str = field(default_factory=partial(str, "authorization.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "SelfSubjectAccessReview"))
+    api_version: str = field(default_factory=partial(str, "authorization.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: SelfSubjectAccessReviewSpec = SelfSubjectAccessReviewSpec()
     status: SubjectAccessReviewStatus = SubjectAccessReviewStatus(allowed=False)
@@ -101,8 +101,8 @@ class SubjectRulesReviewStatus(Object, frozen=True, kw_only=True):
 
 class SelfSubjectRulesReview(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("authorization.k8s.io", "v1", "SelfSubjectRulesReview")
-    api_version: str = field(default_factory=partial(str, "authorization.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "SelfSubjectRulesReview"))
+    api_version: str = field(default_factory=partial(str, "authorization.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: SelfSubjectRulesReviewSpec = SelfSubjectRulesReviewSpec()
     status: SubjectRulesReviewStatus = SubjectRulesReviewStatus(incomplete=False, non_resource_rules=(), resource_rules=())
@@ -110,8 +110,8 @@ class SelfSubjectRulesReview(Object, frozen=True, kw_only=True):
 
 class SubjectAccessReview(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("authorization.k8s.io", "v1", "SubjectAccessReview")
-    api_version: str = field(default_factory=partial(str, "authorization.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "SubjectAccessReview"))
+    api_version: str = field(default_factory=partial(str, "authorization.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: SubjectAccessReviewSpec = SubjectAccessReviewSpec()
     status: SubjectAccessReviewStatus = SubjectAccessReviewStatus(allowed=False)

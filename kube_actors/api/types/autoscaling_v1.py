@@ -33,8 +33,8 @@ class HorizontalPodAutoscalerStatus(Object, frozen=True, kw_only=True):
 
 class HorizontalPodAutoscaler(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("autoscaling", "v1", "HorizontalPodAutoscaler")
-    api_version: str = field(default_factory=partial(str, "autoscaling/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "HorizontalPodAutoscaler"))
+    api_version: str = field(default_factory=partial(str, "autoscaling/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: HorizontalPodAutoscalerSpec = HorizontalPodAutoscalerSpec(max_replicas=0, scale_target_ref=CrossVersionObjectReference(kind="", name=""))
     status: HorizontalPodAutoscalerStatus = HorizontalPodAutoscalerStatus(current_replicas=0, desired_replicas=0)
@@ -42,8 +42,8 @@ class HorizontalPodAutoscaler(Object, frozen=True, kw_only=True):
 
 class HorizontalPodAutoscalerList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("autoscaling", "v1", "HorizontalPodAutoscalerList")
-    api_version: str = field(default_factory=partial(str, "autoscaling/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "HorizontalPodAutoscalerList"))
+    api_version: str = field(default_factory=partial(str, "autoscaling/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[HorizontalPodAutoscaler, ...]
 
@@ -59,8 +59,8 @@ class ScaleStatus(Object, frozen=True, kw_only=True):
 
 class Scale(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("autoscaling", "v1", "Scale")
-    api_version: str = field(default_factory=partial(str, "autoscaling/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Scale"))
+    api_version: str = field(default_factory=partial(str, "autoscaling/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: ScaleSpec = ScaleSpec()
     status: ScaleStatus = ScaleStatus(replicas=0)

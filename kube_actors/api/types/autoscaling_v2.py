@@ -70,8 +70,8 @@ class HorizontalPodAutoscalerStatus(Object, frozen=True, kw_only=True):
 
 class HorizontalPodAutoscaler(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("autoscaling", "v2", "HorizontalPodAutoscaler")
-    api_version: str = field(default_factory=partial(str, "autoscaling/v2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "HorizontalPodAutoscaler"))
+    api_version: str = field(default_factory=partial(str, "autoscaling/v2"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: HorizontalPodAutoscalerSpec = HorizontalPodAutoscalerSpec(max_replicas=0, scale_target_ref=CrossVersionObjectReference(kind="", name=""))
     status: HorizontalPodAutoscalerStatus = HorizontalPodAutoscalerStatus(desired_replicas=0)
@@ -92,8 +92,8 @@ class HorizontalPodAutoscalerCondition(Object, frozen=True, kw_only=True):
 
 class HorizontalPodAutoscalerList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("autoscaling", "v2", "HorizontalPodAutoscalerList")
-    api_version: str = field(default_factory=partial(str, "autoscaling/v2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "HorizontalPodAutoscalerList"))
+    api_version: str = field(default_factory=partial(str, "autoscaling/v2"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[HorizontalPodAutoscaler, ...]
 

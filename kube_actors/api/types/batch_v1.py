@@ -54,8 +54,8 @@ class JobTemplateSpec(Object, frozen=True, kw_only=True):
 
 class CronJob(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("batch", "v1", "CronJob")
-    api_version: str = field(default_factory=partial(str, "batch/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "CronJob"))
+    api_version: str = field(default_factory=partial(str, "batch/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: CronJobSpec = CronJobSpec(job_template=JobTemplateSpec(), schedule="")
     status: CronJobStatus = CronJobStatus()
@@ -63,8 +63,8 @@ class CronJob(Object, frozen=True, kw_only=True):
 
 class CronJobList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("batch", "v1", "CronJobList")
-    api_version: str = field(default_factory=partial(str, "batch/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "CronJobList"))
+    api_version: str = field(default_factory=partial(str, "batch/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[CronJob, ...]
 
@@ -85,8 +85,8 @@ class JobStatus(Object, frozen=True, kw_only=True):
 
 class Job(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("batch", "v1", "Job")
-    api_version: str = field(default_factory=partial(str, "batch/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Job"))
+    api_version: str = field(default_factory=partial(str, "batch/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: JobSpec = JobSpec(template=PodTemplateSpec())
     status: JobStatus = JobStatus()
@@ -103,8 +103,8 @@ class JobCondition(Object, frozen=True, kw_only=True):
 
 class JobList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("batch", "v1", "JobList")
-    api_version: str = field(default_factory=partial(str, "batch/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "JobList"))
+    api_version: str = field(default_factory=partial(str, "batch/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[Job, ...]
 

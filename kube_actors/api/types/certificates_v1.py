@@ -28,8 +28,8 @@ class CertificateSigningRequestStatus(Object, frozen=True, kw_only=True):
 
 class CertificateSigningRequest(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("certificates.k8s.io", "v1", "CertificateSigningRequest")
-    api_version: str = field(default_factory=partial(str, "certificates.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "CertificateSigningRequest"))
+    api_version: str = field(default_factory=partial(str, "certificates.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: CertificateSigningRequestSpec = CertificateSigningRequestSpec(request="", signer_name="")
     status: CertificateSigningRequestStatus = CertificateSigningRequestStatus()
@@ -46,8 +46,8 @@ class CertificateSigningRequestCondition(Object, frozen=True, kw_only=True):
 
 class CertificateSigningRequestList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("certificates.k8s.io", "v1", "CertificateSigningRequestList")
-    api_version: str = field(default_factory=partial(str, "certificates.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "CertificateSigningRequestList"))
+    api_version: str = field(default_factory=partial(str, "certificates.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[CertificateSigningRequest, ...]
 

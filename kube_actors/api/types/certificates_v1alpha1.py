@@ -17,16 +17,16 @@ class ClusterTrustBundleSpec(Object, frozen=True, kw_only=True):
 
 class ClusterTrustBundle(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("certificates.k8s.io", "v1alpha1", "ClusterTrustBundle")
-    api_version: str = field(default_factory=partial(str, "certificates.k8s.io/v1alpha1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ClusterTrustBundle"))
+    api_version: str = field(default_factory=partial(str, "certificates.k8s.io/v1alpha1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: ClusterTrustBundleSpec = ClusterTrustBundleSpec(trust_bundle="")
 
 
 class ClusterTrustBundleList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("certificates.k8s.io", "v1alpha1", "ClusterTrustBundleList")
-    api_version: str = field(default_factory=partial(str, "certificates.k8s.io/v1alpha1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ClusterTrustBundleList"))
+    api_version: str = field(default_factory=partial(str, "certificates.k8s.io/v1alpha1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ClusterTrustBundle, ...]
 

@@ -17,16 +17,16 @@ class ClusterTrustBundleSpec(Object, frozen=True, kw_only=True):
 
 class ClusterTrustBundle(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("certificates.k8s.io", "v1beta1", "ClusterTrustBundle")
-    api_version: str = field(default_factory=partial(str, "certificates.k8s.io/v1beta1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ClusterTrustBundle"))
+    api_version: str = field(default_factory=partial(str, "certificates.k8s.io/v1beta1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: ClusterTrustBundleSpec = ClusterTrustBundleSpec(trust_bundle="")
 
 
 class ClusterTrustBundleList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("certificates.k8s.io", "v1beta1", "ClusterTrustBundleList")
-    api_version: str = field(default_factory=partial(str, "certificates.k8s.io/v1beta1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ClusterTrustBundleList"))
+    api_version: str = field(default_factory=partial(str, "certificates.k8s.io/v1beta1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ClusterTrustBundle, ...]
 
@@ -56,8 +56,8 @@ class PodCertificateRequestStatus(Object, frozen=True, kw_only=True):
 
 class PodCertificateRequest(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("certificates.k8s.io", "v1beta1", "PodCertificateRequest")
-    api_version: str = field(default_factory=partial(str, "certificates.k8s.io/v1beta1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "PodCertificateRequest"))
+    api_version: str = field(default_factory=partial(str, "certificates.k8s.io/v1beta1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: PodCertificateRequestSpec = PodCertificateRequestSpec(node_name="", node_uid="", pod_name="", pod_uid="", service_account_name="", service_account_uid="", signer_name="", stub_pkcs10_request="")
     status: PodCertificateRequestStatus = PodCertificateRequestStatus()
@@ -65,8 +65,8 @@ class PodCertificateRequest(Object, frozen=True, kw_only=True):
 
 class PodCertificateRequestList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("certificates.k8s.io", "v1beta1", "PodCertificateRequestList")
-    api_version: str = field(default_factory=partial(str, "certificates.k8s.io/v1beta1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "PodCertificateRequestList"))
+    api_version: str = field(default_factory=partial(str, "certificates.k8s.io/v1beta1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[PodCertificateRequest, ...]
 

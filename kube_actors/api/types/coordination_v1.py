@@ -22,16 +22,16 @@ class LeaseSpec(Object, frozen=True, kw_only=True):
 
 class Lease(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("coordination.k8s.io", "v1", "Lease")
-    api_version: str = field(default_factory=partial(str, "coordination.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Lease"))
+    api_version: str = field(default_factory=partial(str, "coordination.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: LeaseSpec = LeaseSpec()
 
 
 class LeaseList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("coordination.k8s.io", "v1", "LeaseList")
-    api_version: str = field(default_factory=partial(str, "coordination.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "LeaseList"))
+    api_version: str = field(default_factory=partial(str, "coordination.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[Lease, ...]
 

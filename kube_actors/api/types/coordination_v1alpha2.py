@@ -21,16 +21,16 @@ class LeaseCandidateSpec(Object, frozen=True, kw_only=True):
 
 class LeaseCandidate(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("coordination.k8s.io", "v1alpha2", "LeaseCandidate")
-    api_version: str = field(default_factory=partial(str, "coordination.k8s.io/v1alpha2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "LeaseCandidate"))
+    api_version: str = field(default_factory=partial(str, "coordination.k8s.io/v1alpha2"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: LeaseCandidateSpec = LeaseCandidateSpec(binary_version="", lease_name="", strategy="")
 
 
 class LeaseCandidateList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("coordination.k8s.io", "v1alpha2", "LeaseCandidateList")
-    api_version: str = field(default_factory=partial(str, "coordination.k8s.io/v1alpha2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "LeaseCandidateList"))
+    api_version: str = field(default_factory=partial(str, "coordination.k8s.io/v1alpha2"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[LeaseCandidate, ...]
 

@@ -57,8 +57,8 @@ class AzureFileVolumeSource(Object, frozen=True, kw_only=True):
 
 class Binding(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "Binding")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Binding"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     target: ObjectReference
 
@@ -142,24 +142,24 @@ class ComponentCondition(Object, frozen=True, kw_only=True):
 
 class ComponentStatus(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "ComponentStatus")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ComponentStatus"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     conditions: tuple[ComponentCondition, ...] = ()
 
 
 class ComponentStatusList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "ComponentStatusList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ComponentStatusList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ComponentStatus, ...]
 
 
 class ConfigMap(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "ConfigMap")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ConfigMap"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     binary_data: dict[str, str] = {}
     data: dict[str, str] = {}
@@ -179,8 +179,8 @@ class ConfigMapKeySelector(Object, frozen=True, kw_only=True):
 
 class ConfigMapList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "ConfigMapList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ConfigMapList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ConfigMap, ...]
 
@@ -362,16 +362,16 @@ class EndpointSubset(Object, frozen=True, kw_only=True):
 
 class Endpoints(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "Endpoints")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Endpoints"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     subsets: tuple[EndpointSubset, ...] = ()
 
 
 class EndpointsList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "EndpointsList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "EndpointsList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[Endpoints, ...]
 
@@ -431,8 +431,8 @@ class EphemeralVolumeSource(Object, frozen=True, kw_only=True):
 
 class Event(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "Event")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Event"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     action: str | None = None
     count: int | None = None
@@ -452,8 +452,8 @@ class Event(Object, frozen=True, kw_only=True):
 
 class EventList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "EventList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "EventList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[Event, ...]
 
@@ -628,8 +628,8 @@ class LimitRangeSpec(Object, frozen=True, kw_only=True):
 
 class LimitRange(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "LimitRange")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "LimitRange"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: LimitRangeSpec = LimitRangeSpec(limits=())
 
@@ -645,8 +645,8 @@ class LimitRangeItem(Object, frozen=True, kw_only=True):
 
 class LimitRangeList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "LimitRangeList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "LimitRangeList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[LimitRange, ...]
 
@@ -699,8 +699,8 @@ class NamespaceStatus(Object, frozen=True, kw_only=True):
 
 class Namespace(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "Namespace")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Namespace"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: NamespaceSpec = NamespaceSpec()
     status: NamespaceStatus = NamespaceStatus()
@@ -716,8 +716,8 @@ class NamespaceCondition(Object, frozen=True, kw_only=True):
 
 class NamespaceList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "NamespaceList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "NamespaceList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[Namespace, ...]
 
@@ -751,8 +751,8 @@ class NodeStatus(Object, frozen=True, kw_only=True):
 
 class Node(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "Node")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Node"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: NodeSpec = NodeSpec()
     status: NodeStatus = NodeStatus()
@@ -804,8 +804,8 @@ class NodeFeatures(Object, frozen=True, kw_only=True):
 
 class NodeList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "NodeList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "NodeList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[Node, ...]
 
@@ -911,8 +911,8 @@ class PersistentVolumeStatus(Object, frozen=True, kw_only=True):
 
 class PersistentVolume(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "PersistentVolume")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "PersistentVolume"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: PersistentVolumeSpec = PersistentVolumeSpec()
     status: PersistentVolumeStatus = PersistentVolumeStatus()
@@ -943,8 +943,8 @@ class PersistentVolumeClaimStatus(Object, frozen=True, kw_only=True):
 
 class PersistentVolumeClaim(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "PersistentVolumeClaim")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "PersistentVolumeClaim"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: PersistentVolumeClaimSpec = PersistentVolumeClaimSpec()
     status: PersistentVolumeClaimStatus = PersistentVolumeClaimStatus()
@@ -961,8 +961,8 @@ class PersistentVolumeClaimCondition(Object, frozen=True, kw_only=True):
 
 class PersistentVolumeClaimList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "PersistentVolumeClaimList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "PersistentVolumeClaimList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[PersistentVolumeClaim, ...]
 
@@ -979,8 +979,8 @@ class PersistentVolumeClaimVolumeSource(Object, frozen=True, kw_only=True):
 
 class PersistentVolumeList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "PersistentVolumeList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "PersistentVolumeList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[PersistentVolume, ...]
 
@@ -1061,8 +1061,8 @@ class PodStatus(Object, frozen=True, kw_only=True):
 
 class Pod(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "Pod")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Pod"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: PodSpec = PodSpec(containers=())
     status: PodStatus = PodStatus()
@@ -1129,8 +1129,8 @@ class PodIP(Object, frozen=True, kw_only=True):
 
 class PodList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "PodList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "PodList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[Pod, ...]
 
@@ -1180,16 +1180,16 @@ class PodSecurityContext(Object, frozen=True, kw_only=True):
 
 class PodTemplate(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "PodTemplate")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "PodTemplate"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     template: PodTemplateSpec | None = None
 
 
 class PodTemplateList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "PodTemplateList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "PodTemplateList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[PodTemplate, ...]
 
@@ -1283,8 +1283,8 @@ class ReplicationControllerStatus(Object, frozen=True, kw_only=True):
 
 class ReplicationController(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "ReplicationController")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ReplicationController"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: ReplicationControllerSpec = ReplicationControllerSpec()
     status: ReplicationControllerStatus = ReplicationControllerStatus(replicas=0)
@@ -1300,8 +1300,8 @@ class ReplicationControllerCondition(Object, frozen=True, kw_only=True):
 
 class ReplicationControllerList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "ReplicationControllerList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ReplicationControllerList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ReplicationController, ...]
 
@@ -1336,8 +1336,8 @@ class ResourceQuotaStatus(Object, frozen=True, kw_only=True):
 
 class ResourceQuota(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "ResourceQuota")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ResourceQuota"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: ResourceQuotaSpec = ResourceQuotaSpec()
     status: ResourceQuotaStatus = ResourceQuotaStatus()
@@ -1345,8 +1345,8 @@ class ResourceQuota(Object, frozen=True, kw_only=True):
 
 class ResourceQuotaList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "ResourceQuotaList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ResourceQuotaList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ResourceQuota, ...]
 
@@ -1412,8 +1412,8 @@ class SeccompProfile(Object, frozen=True, kw_only=True):
 
 class Secret(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "Secret")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Secret"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     data: dict[str, str] = {}
     immutable: bool | None = None
@@ -1434,8 +1434,8 @@ class SecretKeySelector(Object, frozen=True, kw_only=True):
 
 class SecretList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "SecretList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "SecretList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[Secret, ...]
 
@@ -1503,8 +1503,8 @@ class ServiceStatus(Object, frozen=True, kw_only=True):
 
 class Service(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "Service")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Service"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: ServiceSpec = ServiceSpec()
     status: ServiceStatus = ServiceStatus()
@@ -1512,8 +1512,8 @@ class Service(Object, frozen=True, kw_only=True):
 
 class ServiceAccount(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "ServiceAccount")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ServiceAccount"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     automount_service_account_token: bool | None = None
     image_pull_secrets: tuple[LocalObjectReference, ...] = ()
@@ -1522,8 +1522,8 @@ class ServiceAccount(Object, frozen=True, kw_only=True):
 
 class ServiceAccountList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "ServiceAccountList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ServiceAccountList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ServiceAccount, ...]
 
@@ -1536,8 +1536,8 @@ class ServiceAccountTokenProjection(Object, frozen=True, kw_only=True):
 
 class ServiceList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "ServiceList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ServiceList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[Service, ...]
 

@@ -42,8 +42,8 @@ class EndpointPort(Object, frozen=True, kw_only=True):
 
 class EndpointSlice(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("discovery.k8s.io", "v1", "EndpointSlice")
-    api_version: str = field(default_factory=partial(str, "discovery.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "EndpointSlice"))
+    api_version: str = field(default_factory=partial(str, "discovery.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     address_type: str
     endpoints: tuple[Endpoint, ...] = ()
@@ -52,8 +52,8 @@ class EndpointSlice(Object, frozen=True, kw_only=True):
 
 class EndpointSliceList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("discovery.k8s.io", "v1", "EndpointSliceList")
-    api_version: str = field(default_factory=partial(str, "discovery.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "EndpointSliceList"))
+    api_version: str = field(default_factory=partial(str, "discovery.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[EndpointSlice, ...]
 

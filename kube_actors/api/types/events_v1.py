@@ -13,8 +13,8 @@ from kube_actors.api.types.meta_v1 import ListMeta, ObjectMeta
 
 class Event(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("events.k8s.io", "v1", "Event")
-    api_version: str = field(default_factory=partial(str, "events.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Event"))
+    api_version: str = field(default_factory=partial(str, "events.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     action: str | None = None
     deprecated_count: int | None = None
@@ -34,8 +34,8 @@ class Event(Object, frozen=True, kw_only=True):
 
 class EventList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("events.k8s.io", "v1", "EventList")
-    api_version: str = field(default_factory=partial(str, "events.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "EventList"))
+    api_version: str = field(default_factory=partial(str, "events.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[Event, ...]
 

@@ -36,8 +36,8 @@ class PriorityLevelConfigurationReference(Object, frozen=True, kw_only=True):
 
 class FlowSchema(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("flowcontrol.apiserver.k8s.io", "v1", "FlowSchema")
-    api_version: str = field(default_factory=partial(str, "flowcontrol.apiserver.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "FlowSchema"))
+    api_version: str = field(default_factory=partial(str, "flowcontrol.apiserver.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: FlowSchemaSpec = FlowSchemaSpec(priority_level_configuration=PriorityLevelConfigurationReference(name=""))
     status: FlowSchemaStatus = FlowSchemaStatus()
@@ -53,8 +53,8 @@ class FlowSchemaCondition(Object, frozen=True, kw_only=True):
 
 class FlowSchemaList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("flowcontrol.apiserver.k8s.io", "v1", "FlowSchemaList")
-    api_version: str = field(default_factory=partial(str, "flowcontrol.apiserver.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "FlowSchemaList"))
+    api_version: str = field(default_factory=partial(str, "flowcontrol.apiserver.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[FlowSchema, ...]
 
@@ -98,8 +98,8 @@ class PriorityLevelConfigurationStatus(Object, frozen=True, kw_only=True):
 
 class PriorityLevelConfiguration(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("flowcontrol.apiserver.k8s.io", "v1", "PriorityLevelConfiguration")
-    api_version: str = field(default_factory=partial(str, "flowcontrol.apiserver.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "PriorityLevelConfiguration"))
+    api_version: str = field(default_factory=partial(str, "flowcontrol.apiserver.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: PriorityLevelConfigurationSpec = PriorityLevelConfigurationSpec(type="")
     status: PriorityLevelConfigurationStatus = PriorityLevelConfigurationStatus()
@@ -115,8 +115,8 @@ class PriorityLevelConfigurationCondition(Object, frozen=True, kw_only=True):
 
 class PriorityLevelConfigurationList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("flowcontrol.apiserver.k8s.io", "v1", "PriorityLevelConfigurationList")
-    api_version: str = field(default_factory=partial(str, "flowcontrol.apiserver.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "PriorityLevelConfigurationList"))
+    api_version: str = field(default_factory=partial(str, "flowcontrol.apiserver.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[PriorityLevelConfiguration, ...]
 

@@ -11,8 +11,8 @@ from kube_actors.api.types._base import Object, Time
 
 class APIGroup(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "APIGroup")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "APIGroup"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     name: str
     preferred_version: GroupVersionForDiscovery | None = None
     server_address_by_client_cidrs: tuple[ServerAddressByClientCIDR, ...] = ()
@@ -21,8 +21,8 @@ class APIGroup(Object, frozen=True, kw_only=True):
 
 class APIGroupList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "APIGroupList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "APIGroupList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     groups: tuple[APIGroup, ...]
 
 
@@ -41,16 +41,16 @@ class APIResource(Object, frozen=True, kw_only=True):
 
 class APIResourceList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "APIResourceList")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "APIResourceList"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     group_version: str
     resources: tuple[APIResource, ...]
 
 
 class APIVersions(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "APIVersions")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "APIVersions"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     server_address_by_client_cidrs: tuple[ServerAddressByClientCIDR, ...]
     versions: tuple[str, ...]
 
@@ -66,8 +66,8 @@ class Condition(Object, frozen=True, kw_only=True):
 
 class DeleteOptions(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "DeleteOptions")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "DeleteOptions"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     dry_run: tuple[str, ...] = ()
     grace_period_seconds: int | None = None
     ignore_store_read_error_with_cluster_breaking_potential: bool | None = None
@@ -164,8 +164,8 @@ class ShardInfo(Object, frozen=True, kw_only=True):
 
 class Status(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("", "v1", "Status")
-    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Status"))
+    api_version: str = field(default_factory=partial(str, "v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     code: int | None = None
     details: StatusDetails | None = None

@@ -34,16 +34,16 @@ class ParentReference(Object, frozen=True, kw_only=True):
 
 class IPAddress(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1", "IPAddress")
-    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "IPAddress"))
+    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: IPAddressSpec = IPAddressSpec(parent_ref=ParentReference(name="", resource=""))
 
 
 class IPAddressList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1", "IPAddressList")
-    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "IPAddressList"))
+    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[IPAddress, ...]
 
@@ -66,8 +66,8 @@ class IngressStatus(Object, frozen=True, kw_only=True):
 
 class Ingress(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1", "Ingress")
-    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Ingress"))
+    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: IngressSpec = IngressSpec()
     status: IngressStatus = IngressStatus()
@@ -85,16 +85,16 @@ class IngressClassSpec(Object, frozen=True, kw_only=True):
 
 class IngressClass(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1", "IngressClass")
-    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "IngressClass"))
+    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: IngressClassSpec = IngressClassSpec()
 
 
 class IngressClassList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1", "IngressClassList")
-    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "IngressClassList"))
+    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[IngressClass, ...]
 
@@ -109,8 +109,8 @@ class IngressClassParametersReference(Object, frozen=True, kw_only=True):
 
 class IngressList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1", "IngressList")
-    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "IngressList"))
+    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[Ingress, ...]
 
@@ -155,8 +155,8 @@ class NetworkPolicySpec(Object, frozen=True, kw_only=True):
 
 class NetworkPolicy(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1", "NetworkPolicy")
-    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "NetworkPolicy"))
+    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: NetworkPolicySpec = NetworkPolicySpec()
 
@@ -173,8 +173,8 @@ class NetworkPolicyIngressRule(Object, frozen=True, kw_only=True):
 
 class NetworkPolicyList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1", "NetworkPolicyList")
-    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "NetworkPolicyList"))
+    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[NetworkPolicy, ...]
 
@@ -206,8 +206,8 @@ class ServiceCIDRStatus(Object, frozen=True, kw_only=True):
 
 class ServiceCIDR(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1", "ServiceCIDR")
-    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ServiceCIDR"))
+    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: ServiceCIDRSpec = ServiceCIDRSpec()
     status: ServiceCIDRStatus = ServiceCIDRStatus()
@@ -215,8 +215,8 @@ class ServiceCIDR(Object, frozen=True, kw_only=True):
 
 class ServiceCIDRList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1", "ServiceCIDRList")
-    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ServiceCIDRList"))
+    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ServiceCIDR, ...]
 

@@ -23,16 +23,16 @@ class ParentReference(Object, frozen=True, kw_only=True):
 
 class IPAddress(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1beta1", "IPAddress")
-    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1beta1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "IPAddress"))
+    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1beta1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: IPAddressSpec = IPAddressSpec(parent_ref=ParentReference(name="", resource=""))
 
 
 class IPAddressList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1beta1", "IPAddressList")
-    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1beta1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "IPAddressList"))
+    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1beta1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[IPAddress, ...]
 
@@ -47,8 +47,8 @@ class ServiceCIDRStatus(Object, frozen=True, kw_only=True):
 
 class ServiceCIDR(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1beta1", "ServiceCIDR")
-    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1beta1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ServiceCIDR"))
+    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1beta1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: ServiceCIDRSpec = ServiceCIDRSpec()
     status: ServiceCIDRStatus = ServiceCIDRStatus()
@@ -56,8 +56,8 @@ class ServiceCIDR(Object, frozen=True, kw_only=True):
 
 class ServiceCIDRList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1beta1", "ServiceCIDRList")
-    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1beta1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ServiceCIDRList"))
+    api_version: str = field(default_factory=partial(str, "networking.k8s.io/v1beta1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ServiceCIDR, ...]
 

@@ -17,8 +17,8 @@ class Overhead(Object, frozen=True, kw_only=True):
 
 class RuntimeClass(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("node.k8s.io", "v1", "RuntimeClass")
-    api_version: str = field(default_factory=partial(str, "node.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "RuntimeClass"))
+    api_version: str = field(default_factory=partial(str, "node.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     handler: str
     overhead: Overhead | None = None
@@ -27,8 +27,8 @@ class RuntimeClass(Object, frozen=True, kw_only=True):
 
 class RuntimeClassList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("node.k8s.io", "v1", "RuntimeClassList")
-    api_version: str = field(default_factory=partial(str, "node.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "RuntimeClassList"))
+    api_version: str = field(default_factory=partial(str, "node.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[RuntimeClass, ...]
 

@@ -12,8 +12,8 @@ from kube_actors.api.types.meta_v1 import Condition, DeleteOptions, LabelSelecto
 
 class Eviction(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("policy", "v1", "Eviction")
-    api_version: str = field(default_factory=partial(str, "policy/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Eviction"))
+    api_version: str = field(default_factory=partial(str, "policy/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     delete_options: DeleteOptions | None = None
 
@@ -37,8 +37,8 @@ class PodDisruptionBudgetStatus(Object, frozen=True, kw_only=True):
 
 class PodDisruptionBudget(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("policy", "v1", "PodDisruptionBudget")
-    api_version: str = field(default_factory=partial(str, "policy/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "PodDisruptionBudget"))
+    api_version: str = field(default_factory=partial(str, "policy/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: PodDisruptionBudgetSpec = PodDisruptionBudgetSpec()
     status: PodDisruptionBudgetStatus = PodDisruptionBudgetStatus()
@@ -46,8 +46,8 @@ class PodDisruptionBudget(Object, frozen=True, kw_only=True):
 
 class PodDisruptionBudgetList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("policy", "v1", "PodDisruptionBudgetList")
-    api_version: str = field(default_factory=partial(str, "policy/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "PodDisruptionBudgetList"))
+    api_version: str = field(default_factory=partial(str, "policy/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[PodDisruptionBudget, ...]
 

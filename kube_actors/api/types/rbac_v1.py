@@ -16,8 +16,8 @@ class AggregationRule(Object, frozen=True, kw_only=True):
 
 class ClusterRole(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("rbac.authorization.k8s.io", "v1", "ClusterRole")
-    api_version: str = field(default_factory=partial(str, "rbac.authorization.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ClusterRole"))
+    api_version: str = field(default_factory=partial(str, "rbac.authorization.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     aggregation_rule: AggregationRule | None = None
     rules: tuple[PolicyRule, ...] = ()
@@ -25,8 +25,8 @@ class ClusterRole(Object, frozen=True, kw_only=True):
 
 class ClusterRoleBinding(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding")
-    api_version: str = field(default_factory=partial(str, "rbac.authorization.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ClusterRoleBinding"))
+    api_version: str = field(default_factory=partial(str, "rbac.authorization.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     role_ref: RoleRef
     subjects: tuple[Subject, ...] = ()
@@ -34,16 +34,16 @@ class ClusterRoleBinding(Object, frozen=True, kw_only=True):
 
 class ClusterRoleBindingList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("rbac.authorization.k8s.io", "v1", "ClusterRoleBindingList")
-    api_version: str = field(default_factory=partial(str, "rbac.authorization.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ClusterRoleBindingList"))
+    api_version: str = field(default_factory=partial(str, "rbac.authorization.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ClusterRoleBinding, ...]
 
 
 class ClusterRoleList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("rbac.authorization.k8s.io", "v1", "ClusterRoleList")
-    api_version: str = field(default_factory=partial(str, "rbac.authorization.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ClusterRoleList"))
+    api_version: str = field(default_factory=partial(str, "rbac.authorization.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ClusterRole, ...]
 
@@ -58,16 +58,16 @@ class PolicyRule(Object, frozen=True, kw_only=True):
 
 class Role(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("rbac.authorization.k8s.io", "v1", "Role")
-    api_version: str = field(default_factory=partial(str, "rbac.authorization.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Role"))
+    api_version: str = field(default_factory=partial(str, "rbac.authorization.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     rules: tuple[PolicyRule, ...] = ()
 
 
 class RoleBinding(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("rbac.authorization.k8s.io", "v1", "RoleBinding")
-    api_version: str = field(default_factory=partial(str, "rbac.authorization.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "RoleBinding"))
+    api_version: str = field(default_factory=partial(str, "rbac.authorization.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     role_ref: RoleRef
     subjects: tuple[Subject, ...] = ()
@@ -75,16 +75,16 @@ class RoleBinding(Object, frozen=True, kw_only=True):
 
 class RoleBindingList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("rbac.authorization.k8s.io", "v1", "RoleBindingList")
-    api_version: str = field(default_factory=partial(str, "rbac.authorization.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "RoleBindingList"))
+    api_version: str = field(default_factory=partial(str, "rbac.authorization.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[RoleBinding, ...]
 
 
 class RoleList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("rbac.authorization.k8s.io", "v1", "RoleList")
-    api_version: str = field(default_factory=partial(str, "rbac.authorization.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "RoleList"))
+    api_version: str = field(default_factory=partial(str, "rbac.authorization.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[Role, ...]
 

@@ -28,8 +28,8 @@ class DeviceTaintRuleStatus(Object, frozen=True, kw_only=True):
 
 class DeviceTaintRule(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1alpha3", "DeviceTaintRule")
-    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1alpha3"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "DeviceTaintRule"))
+    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1alpha3"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: DeviceTaintRuleSpec = DeviceTaintRuleSpec(taint=DeviceTaint(effect="", key=""))
     status: DeviceTaintRuleStatus = DeviceTaintRuleStatus()
@@ -37,8 +37,8 @@ class DeviceTaintRule(Object, frozen=True, kw_only=True):
 
 class DeviceTaintRuleList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1alpha3", "DeviceTaintRuleList")
-    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1alpha3"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "DeviceTaintRuleList"))
+    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1alpha3"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[DeviceTaintRule, ...]
 
@@ -76,8 +76,8 @@ class ResourcePoolStatusRequestStatus(Object, frozen=True, kw_only=True):
 
 class ResourcePoolStatusRequest(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1alpha3", "ResourcePoolStatusRequest")
-    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1alpha3"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ResourcePoolStatusRequest"))
+    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1alpha3"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: ResourcePoolStatusRequestSpec = ResourcePoolStatusRequestSpec(driver="")
     status: ResourcePoolStatusRequestStatus = ResourcePoolStatusRequestStatus(pool_count=0)
@@ -85,8 +85,8 @@ class ResourcePoolStatusRequest(Object, frozen=True, kw_only=True):
 
 class ResourcePoolStatusRequestList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1alpha3", "ResourcePoolStatusRequestList")
-    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1alpha3"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ResourcePoolStatusRequestList"))
+    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1alpha3"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ResourcePoolStatusRequest, ...]
 

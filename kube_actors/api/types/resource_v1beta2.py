@@ -118,8 +118,8 @@ class DeviceClassSpec(Object, frozen=True, kw_only=True):
 
 class DeviceClass(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta2", "DeviceClass")
-    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "DeviceClass"))
+    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: DeviceClassSpec = DeviceClassSpec()
 
@@ -130,8 +130,8 @@ class DeviceClassConfiguration(Object, frozen=True, kw_only=True):
 
 class DeviceClassList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta2", "DeviceClassList")
-    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "DeviceClassList"))
+    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[DeviceClass, ...]
 
@@ -198,8 +198,8 @@ class DeviceTaintRuleStatus(Object, frozen=True, kw_only=True):
 
 class DeviceTaintRule(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta2", "DeviceTaintRule")
-    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "DeviceTaintRule"))
+    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: DeviceTaintRuleSpec = DeviceTaintRuleSpec(taint=DeviceTaint(effect="", key=""))
     status: DeviceTaintRuleStatus = DeviceTaintRuleStatus()
@@ -207,8 +207,8 @@ class DeviceTaintRule(Object, frozen=True, kw_only=True):
 
 class DeviceTaintRuleList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta2", "DeviceTaintRuleList")
-    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "DeviceTaintRuleList"))
+    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[DeviceTaintRule, ...]
 
@@ -265,8 +265,8 @@ class ResourceClaimStatus(Object, frozen=True, kw_only=True):
 
 class ResourceClaim(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta2", "ResourceClaim")
-    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ResourceClaim"))
+    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: ResourceClaimSpec = ResourceClaimSpec()
     status: ResourceClaimStatus = ResourceClaimStatus()
@@ -281,8 +281,8 @@ class ResourceClaimConsumerReference(Object, frozen=True, kw_only=True):
 
 class ResourceClaimList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta2", "ResourceClaimList")
-    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ResourceClaimList"))
+    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ResourceClaim, ...]
 
@@ -294,16 +294,16 @@ class ResourceClaimTemplateSpec(Object, frozen=True, kw_only=True):
 
 class ResourceClaimTemplate(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta2", "ResourceClaimTemplate")
-    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ResourceClaimTemplate"))
+    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: ResourceClaimTemplateSpec = ResourceClaimTemplateSpec()
 
 
 class ResourceClaimTemplateList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta2", "ResourceClaimTemplateList")
-    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ResourceClaimTemplateList"))
+    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ResourceClaimTemplate, ...]
 
@@ -327,16 +327,16 @@ class ResourceSliceSpec(Object, frozen=True, kw_only=True):
 
 class ResourceSlice(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta2", "ResourceSlice")
-    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ResourceSlice"))
+    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: ResourceSliceSpec = ResourceSliceSpec(driver="", pool=ResourcePool(generation=0, name="", resource_slice_count=0))
 
 
 class ResourceSliceList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta2", "ResourceSliceList")
-    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "ResourceSliceList"))
+    api_version: str = field(default_factory=partial(str, "resource.k8s.io/v1beta2"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[ResourceSlice, ...]
 

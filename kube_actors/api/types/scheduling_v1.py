@@ -12,8 +12,8 @@ from kube_actors.api.types.meta_v1 import ListMeta, ObjectMeta
 
 class PriorityClass(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("scheduling.k8s.io", "v1", "PriorityClass")
-    api_version: str = field(default_factory=partial(str, "scheduling.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "PriorityClass"))
+    api_version: str = field(default_factory=partial(str, "scheduling.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     description: str | None = None
     global_default: bool | None = None
@@ -23,8 +23,8 @@ class PriorityClass(Object, frozen=True, kw_only=True):
 
 class PriorityClassList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("scheduling.k8s.io", "v1", "PriorityClassList")
-    api_version: str = field(default_factory=partial(str, "scheduling.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "PriorityClassList"))
+    api_version: str = field(default_factory=partial(str, "scheduling.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[PriorityClass, ...]
 

@@ -40,8 +40,8 @@ class PodGroupStatus(Object, frozen=True, kw_only=True):
 
 class PodGroup(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("scheduling.k8s.io", "v1alpha2", "PodGroup")
-    api_version: str = field(default_factory=partial(str, "scheduling.k8s.io/v1alpha2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "PodGroup"))
+    api_version: str = field(default_factory=partial(str, "scheduling.k8s.io/v1alpha2"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: PodGroupSpec = PodGroupSpec(scheduling_policy=PodGroupSchedulingPolicy())
     status: PodGroupStatus = PodGroupStatus()
@@ -49,8 +49,8 @@ class PodGroup(Object, frozen=True, kw_only=True):
 
 class PodGroupList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("scheduling.k8s.io", "v1alpha2", "PodGroupList")
-    api_version: str = field(default_factory=partial(str, "scheduling.k8s.io/v1alpha2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "PodGroupList"))
+    api_version: str = field(default_factory=partial(str, "scheduling.k8s.io/v1alpha2"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[PodGroup, ...]
 
@@ -101,16 +101,16 @@ class WorkloadSpec(Object, frozen=True, kw_only=True):
 
 class Workload(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("scheduling.k8s.io", "v1alpha2", "Workload")
-    api_version: str = field(default_factory=partial(str, "scheduling.k8s.io/v1alpha2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "Workload"))
+    api_version: str = field(default_factory=partial(str, "scheduling.k8s.io/v1alpha2"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: WorkloadSpec = WorkloadSpec(pod_group_templates=())
 
 
 class WorkloadList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("scheduling.k8s.io", "v1alpha2", "WorkloadList")
-    api_version: str = field(default_factory=partial(str, "scheduling.k8s.io/v1alpha2"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "WorkloadList"))
+    api_version: str = field(default_factory=partial(str, "scheduling.k8s.io/v1alpha2"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[Workload, ...]
 

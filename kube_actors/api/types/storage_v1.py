@@ -27,16 +27,16 @@ class CSIDriverSpec(Object, frozen=True, kw_only=True):
 
 class CSIDriver(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "CSIDriver")
-    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "CSIDriver"))
+    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: CSIDriverSpec = CSIDriverSpec()
 
 
 class CSIDriverList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "CSIDriverList")
-    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "CSIDriverList"))
+    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[CSIDriver, ...]
 
@@ -47,8 +47,8 @@ class CSINodeSpec(Object, frozen=True, kw_only=True):
 
 class CSINode(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "CSINode")
-    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "CSINode"))
+    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: CSINodeSpec = CSINodeSpec(drivers=())
 
@@ -62,16 +62,16 @@ class CSINodeDriver(Object, frozen=True, kw_only=True):
 
 class CSINodeList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "CSINodeList")
-    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "CSINodeList"))
+    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[CSINode, ...]
 
 
 class CSIStorageCapacity(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "CSIStorageCapacity")
-    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "CSIStorageCapacity"))
+    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     capacity: Quantity | None = None
     maximum_volume_size: Quantity | None = None
@@ -81,16 +81,16 @@ class CSIStorageCapacity(Object, frozen=True, kw_only=True):
 
 class CSIStorageCapacityList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "CSIStorageCapacityList")
-    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "CSIStorageCapacityList"))
+    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[CSIStorageCapacity, ...]
 
 
 class StorageClass(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "StorageClass")
-    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "StorageClass"))
+    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     allow_volume_expansion: bool | None = None
     allowed_topologies: tuple[TopologySelectorTerm, ...] = ()
@@ -103,8 +103,8 @@ class StorageClass(Object, frozen=True, kw_only=True):
 
 class StorageClassList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "StorageClassList")
-    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "StorageClassList"))
+    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[StorageClass, ...]
 
@@ -134,8 +134,8 @@ class VolumeAttachmentStatus(Object, frozen=True, kw_only=True):
 
 class VolumeAttachment(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "VolumeAttachment")
-    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "VolumeAttachment"))
+    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: VolumeAttachmentSpec = VolumeAttachmentSpec(attacher="", node_name="", source=VolumeAttachmentSource())
     status: VolumeAttachmentStatus = VolumeAttachmentStatus(attached=False)
@@ -143,16 +143,16 @@ class VolumeAttachment(Object, frozen=True, kw_only=True):
 
 class VolumeAttachmentList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "VolumeAttachmentList")
-    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "VolumeAttachmentList"))
+    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[VolumeAttachment, ...]
 
 
 class VolumeAttributesClass(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "VolumeAttributesClass")
-    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "VolumeAttributesClass"))
+    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     driver_name: str
     parameters: dict[str, str] = {}
@@ -160,8 +160,8 @@ class VolumeAttributesClass(Object, frozen=True, kw_only=True):
 
 class VolumeAttributesClassList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "VolumeAttributesClassList")
-    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "VolumeAttributesClassList"))
+    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[VolumeAttributesClass, ...]
 

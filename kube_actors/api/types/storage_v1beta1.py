@@ -12,8 +12,8 @@ from kube_actors.api.types.meta_v1 import ListMeta, ObjectMeta
 
 class VolumeAttributesClass(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1beta1", "VolumeAttributesClass")
-    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1beta1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "VolumeAttributesClass"))
+    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1beta1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     driver_name: str
     parameters: dict[str, str] = {}
@@ -21,8 +21,8 @@ class VolumeAttributesClass(Object, frozen=True, kw_only=True):
 
 class VolumeAttributesClassList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1beta1", "VolumeAttributesClassList")
-    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1beta1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "VolumeAttributesClassList"))
+    api_version: str = field(default_factory=partial(str, "storage.k8s.io/v1beta1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[VolumeAttributesClass, ...]
 

@@ -21,8 +21,8 @@ class StorageVersionMigrationStatus(Object, frozen=True, kw_only=True):
 
 class StorageVersionMigration(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("storagemigration.k8s.io", "v1beta1", "StorageVersionMigration")
-    api_version: str = field(default_factory=partial(str, "storagemigration.k8s.io/v1beta1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "StorageVersionMigration"))
+    api_version: str = field(default_factory=partial(str, "storagemigration.k8s.io/v1beta1"), name="apiVersion")
     metadata: ObjectMeta = ObjectMeta()
     spec: StorageVersionMigrationSpec = StorageVersionMigrationSpec(resource=GroupResource(group="", resource=""))
     status: StorageVersionMigrationStatus = StorageVersionMigrationStatus()
@@ -30,8 +30,8 @@ class StorageVersionMigration(Object, frozen=True, kw_only=True):
 
 class StorageVersionMigrationList(Object, frozen=True, kw_only=True):
     gvk: ClassVar[tuple[str, str, str]] = ("storagemigration.k8s.io", "v1beta1", "StorageVersionMigrationList")
-    api_version: str = field(default_factory=partial(str, "storagemigration.k8s.io/v1beta1"), name="apiVersion")
     kind: str = field(default_factory=partial(str, "StorageVersionMigrationList"))
+    api_version: str = field(default_factory=partial(str, "storagemigration.k8s.io/v1beta1"), name="apiVersion")
     metadata: ListMeta = ListMeta()
     items: tuple[StorageVersionMigration, ...]
 
