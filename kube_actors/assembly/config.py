@@ -1,0 +1,217 @@
+"""What a cluster is to be: the values behind `Cluster(...)`, `kube-actors up` and its --config file.
+
+Owns the shape of the configuration, its defaults and its errors, which name the field and the fix. Reads a file, and
+starts nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+RuntimeName = Literal["auto", "docker", "podman", "simulated"]
+TierName = Literal["auto", "simulated", "loopback", "host"]
+
+COMPONENTS = ("scheduler", "controllers", "proxy", "cloud")
+"""What `--without` may leave out. The API server and the store are the cluster; nodes are left out by --nodes 0."""
+
+DEFAULT_SERVICE_RANGE = "10.96.0.0/16"
+DEFAULT_POD_RANGE = "10.244.0.0/16"
+DEFAULT_NODE_PORTS = "30000-32767"
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be what was meant; the message names the field and says how to mend it."""
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Base of the configuration's parts: camelCase on file, unknown fields refused."""
+
+
+class TaintConfig(Model, frozen=True, kw_only=True):
+    key: str
+    value: str = ""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = "NoSchedule"
+
+
+class NodeConfig(Model, frozen=True, kw_only=True):
+    """One node, or `count` equal ones whose names get a number."""
+
+    name: str = ""
+    count: int = 1
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    taints: tuple[TaintConfig, ...] = ()
+    capacity: dict[str, str | int] = {}
+    """Resource name to quantity, over what the engine reports."""
+
+
+class AddressConfig(Model, frozen=True, kw_only=True):
+    """Address ranges. Empty ranges are chosen by the tier: a slice of 127.0.0.0/8 where sockets are loopback's."""
+
+    tier: TierName = "auto"
+    services: str = ""
+    pods: str = ""
+    node_ports: str = DEFAULT_NODE_PORTS
+
+
+class TokenConfig(Model, frozen=True, kw_only=True):
+    """A bearer token that the API server accepts, and whose it is."""
+
+    token: str
+    user: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+
+
+class ControllersConfig(Model, frozen=True, kw_only=True):
+    """Which controllers run ("*", "name", "-name") and their periods, in seconds or as "8s", "1m30s"."""
+
+    enabled: tuple[str, ...] = ("*",)
+    node_monitor_period: float | str = 5.0
+    node_monitor_grace_period: float | str = 50.0
+    periods: dict[str, float | str] = {}
+
+
+class ClusterConfig(Model, frozen=True, kw_only=True):
+    """Everything that can be said of a cluster before it starts."""
+
+    nodes: int | tuple[NodeConfig, ...] = 1
+    runtime: RuntimeName = "simulated"
+    store: str = "memory"
+    listen: str | None = None
+    """HOST:PORT of the HTTPS listener; None opens no socket."""
+    data_dir: str | None = None
+    kubeconfig: str | None = None
+    without: tuple[str, ...] = ()
+    addresses: AddressConfig = AddressConfig()
+    tokens: tuple[TokenConfig, ...] = ()
+    controllers: ControllersConfig = ControllersConfig()
+    feature_gates: dict[str, bool] = {}
+
+    def node_configs(self) -> tuple[NodeConfig, ...]:
+        """The nodes one by one, each with its own name."""
+        if isinstance(self.nodes, int):
+            return tuple(NodeConfig(name=f"node-{number}") for number in range(self.nodes))
+        expanded: list[NodeConfig] = []
+        for place, node in enumerate(self.nodes):
+            base = node.name or f"node-{place}"
+            names = [base] if node.count == 1 else [f"{base}-{number}" for number in range(node.count)]
+            expanded += [msgspec.structs.replace(node, name=name, count=1) for name in names]
+        return tuple(expanded)
+
+    def check(self) -> ClusterConfig:
+        """This configuration, or ConfigError."""
+        _check_nodes(self)
+        _check_names("without", self.without, COMPONENTS)
+        if self.listen is not None:
+            split_address(self.listen, "listen")
+        if not re.fullmatch(r"memory|sqlite:.+|etcd:.+", self.store):
+            raise ConfigError(f"store: {self.store!r} is none of memory, sqlite:PATH, etcd:URL")
+        for field, value in (("services", self.addresses.services), ("pods", self.addresses.pods)):
+            if value:
+                _check_range(f"addresses.{field}", value)
+        node_ports(self)
+        for place, token in enumerate(self.tokens):
+            if not token.token or not token.user:
+                raise ConfigError(f"tokens[{place}]: token and user must not be empty")
+        seconds(self.controllers.node_monitor_period, "controllers.nodeMonitorPeriod")
+        seconds(self.controllers.node_monitor_grace_period, "controllers.nodeMonitorGracePeriod")
+        for name, period in self.controllers.periods.items():
+            seconds(period, f"controllers.periods.{name}")
+        return self
+
+
+def _check_nodes(config: ClusterConfig) -> None:
+    if isinstance(config.nodes, int):
+        if config.nodes < 0:
+            raise ConfigError(f"nodes: {config.nodes} is negative; 0 starts no node")
+        return
+    for place, node in enumerate(config.nodes):
+        if node.count < 1:
+            raise ConfigError(f"nodes[{place}].count: {node.count} must be at least 1")
+    names = [node.name for node in config.node_configs()]
+    for place, name in enumerate(names):
+        if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", name):
+            raise ConfigError(f"nodes[{place}].name: {name!r} is not a lower-case DNS name (letters, digits, - and .)")
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ConfigError(f"nodes: the name {sorted(twice)[0]!r} is given twice")
+
+
+def _check_names(field: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{field}: there is no {name!r}; known are {', '.join(known)}")
+
+
+def _check_range(field: str, value: str) -> None:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ConfigError(f"{field}: {error}; a range looks like 10.96.0.0/16") from None
+
+
+def node_ports(config: ClusterConfig) -> tuple[int, int]:
+    """The first and the last node port."""
+    match = re.fullmatch(r"(\d+)-(\d+)", config.addresses.node_ports)
+    if match is None or not 0 < int(match[1]) <= int(match[2]) < 65536:
+        raise ConfigError(f"addresses.nodePorts: {config.addresses.node_ports!r} is no port range like 30000-32767")
+    return int(match[1]), int(match[2])
+
+
+def split_address(address: str, field: str) -> tuple[str, int]:
+    """HOST:PORT taken apart; an IPv6 host stands in brackets."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdigit() or int(port) > 65535:
+        raise ConfigError(f"{field}: {address!r} is not HOST:PORT (127.0.0.1:6443, [::1]:6443, 127.0.0.1:0 for any)")
+    return host.strip("[]"), int(port)
+
+
+def seconds(value: float | str, field: str) -> float:
+    """A duration: seconds, or Go's form ("1m30s", "500ms")."""
+    if not isinstance(value, str):
+        amount = float(value)
+    else:
+        parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", value)
+        if not parts or "".join(number + unit for number, unit in parts) != value:
+            raise ConfigError(f"{field}: {value!r} is no duration; write seconds, or 8s, 1m30s, 500ms")
+        amount = sum(float(number) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[unit] for number, unit in parts)
+    if amount <= 0:
+        raise ConfigError(f"{field}: {value!r} must be more than nothing")
+    return amount
+
+
+def parse_config(text: str, source: str = "configuration") -> ClusterConfig:
+    """A configuration from YAML (or JSON) text. Raises ConfigError naming the source, the field and the fix."""
+    import yaml  # lazy: heavy import
+
+    try:
+        tree: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f"{source}: a mapping of fields is expected, not {type(tree).__name__}")
+    try:
+        return msgspec.convert(tree, ClusterConfig).check()
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: {error}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
+
+
+def load_config(path: str | Path) -> ClusterConfig:
+    """A configuration from a file. Raises ConfigError also when it cannot be read."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"{path}: cannot be read: {reason}") from None
+    return parse_config(text, str(path))
