@@ -65,9 +65,7 @@ class SortedKeys:
     def count(self, prefix: str, after: str = "") -> int:
         """How many keys begin with `prefix` and are greater than `after`."""
         (first, begin), (last, end) = self._bounds(prefix, after)
-        if first == last:
-            return max(end - begin, 0)
-        return max(sum(map(len, self._chunks[first:last])) - begin + end, 0)
+        return sum(map(len, self._chunks[first:last])) - begin + end
 
     def take(self, prefix: str, after: str = "", limit: int = 0) -> list[str]:
         """The first `limit` keys (0: all) that begin with `prefix` and are greater than `after`."""
@@ -91,7 +89,8 @@ class SortedKeys:
     def _bounds(self, prefix: str, after: str) -> tuple[tuple[int, int], tuple[int, int]]:
         begin = self._place(after, beyond=True) if after >= prefix else self._place(prefix, beyond=False)
         stop = prefix_end(prefix)
-        return begin, self._place(stop, beyond=False) if stop is not None else (len(self._chunks), 0)
+        end = (len(self._chunks), 0) if stop is None else self._place(stop, beyond=False)
+        return min(begin, end), end
 
     def _place(self, key: str, beyond: bool) -> tuple[int, int]:
         """Chunk and offset of the first key not less than `key` (with `beyond`: greater than it)."""
