@@ -1,1 +1,92 @@
-"""See ARCHITECTURE.md."""
+"""The one way a component talks to the API: transports, client, informers, work queue, events, leases, kubeconfig.
+
+This package knows no component and never serves anything. Names are loaded when they are first used, so that a
+program pays only for what it needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .answers import ExecResult, ObjectEvent, ObjectList
+    from .cache import Cache
+    from .client import Client
+    from .errors import (
+        ClientError,
+        ProtocolError,
+        QueueShutDown,
+        TransportError,
+        TransportTimeout,
+        Unavailable,
+        UnknownKind,
+    )
+    from .informer import Handler, Informer, InformerFactory
+    from .kinds import key_of, split_key
+    from .ratelimits import ItemBackoff, LimitedBackoff, RateLimiter, TokenBucket
+    from .transport import APIMailbox, ChannelTransport, Transport
+    from .watching import Watcher
+    from .workqueue import QueueStatistics, WorkQueue
+
+_HOMES = {
+    "answers": ("ExecResult", "ObjectEvent", "ObjectList"),
+    "cache": ("Cache",),
+    "client": ("Client",),
+    "errors": (
+        "ClientError",
+        "ProtocolError",
+        "QueueShutDown",
+        "TransportError",
+        "TransportTimeout",
+        "Unavailable",
+        "UnknownKind",
+    ),
+    "informer": ("Handler", "Informer", "InformerFactory"),
+    "kinds": ("key_of", "split_key"),
+    "ratelimits": ("ItemBackoff", "LimitedBackoff", "RateLimiter", "TokenBucket"),
+    "transport": ("APIMailbox", "ChannelTransport", "Transport"),
+    "watching": ("Watcher",),
+    "workqueue": ("QueueStatistics", "WorkQueue"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+__all__ = [
+    "APIMailbox",
+    "Cache",
+    "ChannelTransport",
+    "Client",
+    "ClientError",
+    "ExecResult",
+    "Handler",
+    "Informer",
+    "InformerFactory",
+    "ItemBackoff",
+    "LimitedBackoff",
+    "ObjectEvent",
+    "ObjectList",
+    "ProtocolError",
+    "QueueShutDown",
+    "QueueStatistics",
+    "RateLimiter",
+    "TokenBucket",
+    "Transport",
+    "TransportError",
+    "TransportTimeout",
+    "Unavailable",
+    "UnknownKind",
+    "Watcher",
+    "WorkQueue",
+    "key_of",
+    "split_key",
+]
