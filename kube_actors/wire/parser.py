@@ -1,0 +1,167 @@
+"""Bytes in, requests out: httptools with our limits around it. No sockets, no time.
+
+Owns where one message is on its way in. It never answers: what is wrong with a message becomes a Refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httptools
+import msgspec
+
+from .errors import Refused
+from .limits import Limits
+from .messages import Headers, HttpRequest, PeerCertificate
+
+
+class Incoming(msgspec.Struct, frozen=True):
+    """A request and what the connection must know about it."""
+
+    request: HttpRequest
+    keep_alive: bool
+    upgrade: bool
+
+
+class RequestParser:
+    """Feed it what arrives; it returns the requests completed by that.
+
+    After an upgrade or an oversized body no further request follows: `finished` is true, and what comes behind
+    an upgrade is in `trailing`.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        peer: tuple[str, int],
+        certificate: PeerCertificate | None = None,
+        secure: bool = False,
+    ) -> None:
+        self._limits = limits
+        self._peer = peer
+        self._certificate = certificate
+        self._secure = secure
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._ready: list[Incoming] = []
+        self._reset()
+        self.in_message = False  # a first byte has come, the last has not
+        self.in_body = False
+        self.wants_continue = False
+        self.finished = False
+        self.refusal: Refused | None = None
+        self.trailing = b""
+
+    def _reset(self) -> None:
+        self._target = b""
+        self._lines: list[tuple[bytes, bytes]] = []
+        self._head_size = 0
+        self._body: list[bytes] = []
+        self._body_size = 0
+
+    def feed(self, data: bytes) -> list[Incoming]:
+        """The requests that these bytes complete, in order; those before a refused one are still good."""
+        if self.finished:
+            return []
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self.finished = True
+            self.trailing = data[upgrade.args[0] :]
+        except httptools.HttpParserCallbackError as failure:
+            # Our own callbacks raise only Refused; anything else is a bug and must show.
+            if not isinstance(failure.__context__, Refused):
+                raise
+            self._refuse(failure.__context__)
+        except httptools.HttpParserError as failure:
+            self._refuse(Refused(400, f"malformed HTTP request: {failure}"))
+        ready, self._ready = self._ready, []
+        if self.in_message and not self.in_body and not self.finished:
+            # An endless line never reaches a callback, so the bytes themselves are counted.
+            self._head_size += 0 if ready else len(data)
+            if self._head_size > self._limits.head_bytes:
+                self._refuse(Refused(431, "request headers are too large"))
+        return ready
+
+    def _refuse(self, refusal: Refused) -> None:
+        if not self.finished:  # what follows an oversized body does not matter
+            self.refusal = refusal
+        self.finished = True
+
+    def on_message_begin(self) -> None:
+        self._reset()
+        self.in_message = True
+        self.in_body = False
+
+    def on_url(self, part: bytes) -> None:
+        self._target += part
+        if len(self._target) > self._limits.target_bytes:
+            raise Refused(414, "request target is too long")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._lines.append((name.lower(), value))
+        if len(self._lines) > self._limits.headers:
+            raise Refused(431, "request has too many headers")
+
+    def on_headers_complete(self) -> None:
+        self.in_body = True
+        length, host = 0, False
+        for name, value in self._lines:
+            if name == b"host":
+                host = True
+            elif name == b"content-length":
+                length = int(value)
+            elif name == b"expect":
+                self.wants_continue = value.lower() == b"100-continue"
+        if not host and self._parser.get_http_version() == "1.1":
+            raise Refused(400, "missing required Host header")
+        if length > self._limits.body_bytes:
+            self._emit(None)
+
+    def on_body(self, part: bytes) -> None:
+        if self.finished:
+            return
+        self.wants_continue = False
+        self._body_size += len(part)
+        if self._body_size > self._limits.body_bytes:
+            self._emit(None)
+        else:
+            self._body.append(part)
+
+    def on_message_complete(self) -> None:
+        if not self.finished:
+            self._emit(self._body[0] if len(self._body) == 1 else b"".join(self._body))
+
+    def _emit(self, content: bytes | None) -> None:
+        parser = self._parser
+        target = self._target.decode("latin-1")
+        path, _, query = target.partition("?")
+        if not path.startswith("/"):
+            path = _origin_form(path)
+        request = HttpRequest(
+            method=parser.get_method().decode("latin-1"),
+            target=target,
+            path=path,
+            query=query,
+            headers=Headers(self._lines),
+            content=content,
+            body_limit=self._limits.body_bytes,
+            peer=self._peer,
+            certificate=self._certificate,
+            secure=self._secure,
+            version=parser.get_http_version(),
+        )
+        oversized = content is None
+        self._ready.append(
+            Incoming(request, parser.should_keep_alive() and not oversized, bool(parser.should_upgrade()))
+        )
+        self.finished = oversized
+        self.in_message = self.in_body = self.wants_continue = False
+
+
+def _origin_form(path: str) -> str:
+    """`http://host/path`, as proxies send it, means `/path`; `*` and `host:port` stay as they are."""
+    scheme, mark, rest = path.partition("://")
+    if not mark or scheme.lower() not in ("http", "https"):
+        return path
+    slash = rest.find("/")
+    return rest[slash:] if slash >= 0 else "/"
