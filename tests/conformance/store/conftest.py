@@ -9,14 +9,13 @@ from kube_actors.store import Retention, Store, open_store
 
 Opener = Callable[..., Awaitable[Store]]
 
-IN_PROCESS = ["memory", "sqlite"]
-DURABLE = ["sqlite"]
+ENGINES = ["memory", "sqlite"]
+"""For every module here that does not name its own `ENGINES`."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "engine" in metafunc.fixturenames:
-        durable = metafunc.definition.get_closest_marker("durable") is not None
-        metafunc.parametrize("engine", DURABLE if durable else IN_PROCESS)
+        metafunc.parametrize("engine", getattr(metafunc.module, "ENGINES", ENGINES))
 
 
 @pytest.fixture
