@@ -8,6 +8,7 @@ before the memory-BIO transport was chosen.
 from __future__ import annotations
 
 import argparse
+import http.client
 import itertools
 import re
 import shutil
@@ -59,10 +60,10 @@ async def ssl_stream_server(context: ssl.SSLContext, task_status: trio.TaskStatu
             return
 
     async with trio.open_nursery() as nursery:
-        listeners = await trio.open_ssl_over_tcp_listeners(0, context, host="127.0.0.1", https_compatible=True)
-        port = listeners[0].transport_listener.socket.getsockname()[1]
-        nursery.start_soon(trio.serve_listeners, serve, listeners)
-        task_status.started(port)
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        secure = [trio.SSLListener(listener, context, https_compatible=True) for listener in listeners]
+        nursery.start_soon(trio.serve_listeners, serve, secure)
+        task_status.started(listeners[0].socket.getsockname()[1])
 
 
 def wrk(url: str, seconds: int, connections: int) -> float:
@@ -80,8 +81,6 @@ def timed(action: Callable[[], int]) -> float:
 
 
 def read_stream(port: int) -> int:
-    import http.client
-
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.request("GET", "/events")
     answer = connection.getresponse()
@@ -92,8 +91,6 @@ def read_stream(port: int) -> int:
 
 
 def handshakes(port: int, context: ssl.SSLContext, count: int = 300) -> int:
-    import http.client
-
     for _ in range(count):
         connection = http.client.HTTPSConnection("localhost", port, context=context)
         connection.request("GET", "/")

@@ -14,6 +14,8 @@ from .errors import Refused
 from .limits import Limits
 from .messages import Headers, HttpRequest, PeerCertificate
 
+FRAMING_FACTOR = 8  # a chunk of one byte takes six; beyond that it is extensions and trailers without end
+
 
 class Incoming(msgspec.Struct, frozen=True):
     """A request and what the connection must know about it."""
@@ -54,7 +56,7 @@ class RequestParser:
     def _reset(self) -> None:
         self._target = b""
         self._lines: list[tuple[bytes, bytes]] = []
-        self._head_size = 0
+        self._size = 0  # of everything since the first byte, framing included
         self._body: list[bytes] = []
         self._body_size = 0
 
@@ -75,10 +77,13 @@ class RequestParser:
         except httptools.HttpParserError as failure:
             self._refuse(Refused(400, f"malformed HTTP request: {failure}"))
         ready, self._ready = self._ready, []
-        if self.in_message and not self.in_body and not self.finished:
+        if self.in_message and not self.finished:
             # An endless line never reaches a callback, so the bytes themselves are counted.
-            self._head_size += 0 if ready else len(data)
-            if self._head_size > self._limits.head_bytes:
+            self._size += 0 if ready else len(data)
+            if self.in_body:
+                if self._size > self._limits.head_bytes + FRAMING_FACTOR * self._limits.body_bytes:
+                    self._refuse(Refused(413, "request body has too much framing"))
+            elif self._size > self._limits.head_bytes:
                 self._refuse(Refused(431, "request headers are too large"))
         return ready
 

@@ -113,14 +113,14 @@ class Responder:
                 with handling:
                     await answer.handle(ws)
                 await ws.aclose()
-            except WebSocketClosed:
-                await ws.aclose()  # the usual way for a handler to learn that its client has left
-            except PeerGone:
-                pass  # the reader notices as well
-            except Exception:
-                # Boundary: the handler's fault, told to the log and, by code, to the client.
-                log.exception("the WebSocket for %s failed", request.path)
-                await ws.aclose(INTERNAL_ERROR, "internal error")
+            except Exception as error:
+                # Boundary: the usual way for a handler to end is that its client left; everything else is the
+                # handler's fault, told to the log and, by code, to the client.
+                if _is_departure(error):
+                    await ws.aclose()
+                else:
+                    log.exception("the WebSocket for %s failed", request.path)
+                    await ws.aclose(INTERNAL_ERROR, "internal error")
             nursery.cancel_scope.cancel()
 
     async def _follow_peer(self, ws: WebSocket, handling: trio.CancelScope) -> None:
@@ -131,6 +131,13 @@ class Responder:
             ws.feed_eof()
         await ws.wait_peer_closed()
         handling.deadline = trio.current_time() + self._limits.half_close_seconds
+
+
+def _is_departure(error: Exception) -> bool:
+    """Also when the handler's own nurseries have wrapped it."""
+    if isinstance(error, ExceptionGroup):
+        return error.split(WebSocketClosed)[1] is None
+    return isinstance(error, WebSocketClosed)
 
 
 def _names(headers: HeaderPairs, wanted: str) -> bool:

@@ -72,7 +72,11 @@ class WebSocket:
         if self._closed is not None:
             raise self._closed
         event: Event = TextMessage(message) if isinstance(message, str) else BytesMessage(bytes(message))
-        await self._transport.send(self._frames.send(event))
+        try:
+            await self._transport.send(self._frames.send(event))
+        except PeerGone:
+            self.feed_eof()
+            raise WebSocketClosed(ABNORMAL, "connection lost") from None
 
     async def receive(self) -> str | bytes:
         """The next message, complete. Raises WebSocketClosed after the last one."""

@@ -39,7 +39,7 @@ def test_the_parser_yields_requests_or_one_refusal_never_anything_else(data):
     for _, target, content, _ in found:
         assert len(target) <= LIMITS.target_bytes
         assert content is None or len(content) <= LIMITS.body_bytes
-    assert parser.refusal is None or parser.refusal.status in (400, 414, 431)
+    assert parser.refusal is None or parser.refusal.status in (400, 413, 414, 431)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["GET", "PUT"]), st.binary(max_size=40)), max_size=5), st.data())
@@ -54,6 +54,15 @@ def test_how_a_stream_is_cut_does_not_matter(requests, data):
     assert [(method, content) for method, _, content, _ in found] == requests
     assert parser.refusal is None
     assert not parser.in_message
+
+
+def test_endless_framing_is_refused_with_bounded_memory():
+    parser = RequestParser(LIMITS, ("", 0))
+    parser.feed(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nTrailer: ")
+    for _ in range(100):
+        assert parser.feed(b"x" * 100) == []
+    assert parser.refusal is not None
+    assert parser.refusal.status == 413
 
 
 async def handler(request):

@@ -126,6 +126,27 @@ async def test_a_failing_handler_closes_with_1011(serving, caplog):
     assert "deliberate" in caplog.text
 
 
+async def test_a_departure_seen_by_a_child_task_is_no_failure(serving, caplog, until):
+    ended = trio.Event()
+
+    async def handler(request):
+        async def handle(ws):
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(ws.receive)
+            finally:
+                ended.set()
+
+        return WebSocketUpgrade(handle)
+
+    async with serving(handler) as server:
+        async with connect_websocket(f"ws://127.0.0.1:{server.port}/", key=KEY) as ws:
+            await ws.aclose(4001, "gone fishing")
+        await ended.wait()
+        await until(lambda: not server.statistics().connections)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 async def test_a_too_big_message_closes_with_1009(serving):
     async with serving(echo, limits=Limits(message_bytes=1000)) as server:
         async with connect_websocket(f"ws://127.0.0.1:{server.port}/", key=KEY) as ws:
