@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .client import Client
     from .errors import (
         ClientError,
+        KubeconfigError,
+        LeadershipLost,
         ProtocolError,
         QueueShutDown,
         TransportError,
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
         Unavailable,
         UnknownKind,
     )
+    from .events import EventRecorder, RecorderStatistics, reference_to
     from .informer import Handler, Informer, InformerFactory
     from .kinds import key_of, split_key
+    from .leader import ElectionConfig, LeaderElector, elected
     from .ratelimits import ItemBackoff, LimitedBackoff, RateLimiter, TokenBucket
     from .transport import APIMailbox, ChannelTransport, Transport
     from .watching import Watcher
@@ -35,6 +39,8 @@ _HOMES = {
     "client": ("Client",),
     "errors": (
         "ClientError",
+        "KubeconfigError",
+        "LeadershipLost",
         "ProtocolError",
         "QueueShutDown",
         "TransportError",
@@ -42,8 +48,10 @@ _HOMES = {
         "Unavailable",
         "UnknownKind",
     ),
+    "events": ("EventRecorder", "RecorderStatistics", "reference_to"),
     "informer": ("Handler", "Informer", "InformerFactory"),
     "kinds": ("key_of", "split_key"),
+    "leader": ("ElectionConfig", "LeaderElector", "elected"),
     "ratelimits": ("ItemBackoff", "LimitedBackoff", "RateLimiter", "TokenBucket"),
     "transport": ("APIMailbox", "ChannelTransport", "Transport"),
     "watching": ("Watcher",),
@@ -67,11 +75,16 @@ __all__ = [
     "ChannelTransport",
     "Client",
     "ClientError",
+    "ElectionConfig",
+    "EventRecorder",
     "ExecResult",
     "Handler",
     "Informer",
     "InformerFactory",
     "ItemBackoff",
+    "KubeconfigError",
+    "LeaderElector",
+    "LeadershipLost",
     "LimitedBackoff",
     "ObjectEvent",
     "ObjectList",
@@ -79,6 +92,7 @@ __all__ = [
     "QueueShutDown",
     "QueueStatistics",
     "RateLimiter",
+    "RecorderStatistics",
     "TokenBucket",
     "Transport",
     "TransportError",
@@ -87,6 +101,8 @@ __all__ = [
     "UnknownKind",
     "Watcher",
     "WorkQueue",
+    "elected",
     "key_of",
+    "reference_to",
     "split_key",
 ]

@@ -14,6 +14,7 @@ import trio
 from msgspec import structs
 
 from kube_actors.api import messages
+from kube_actors.api.dynamic import Dynamic
 from kube_actors.api.errors import Status
 from kube_actors.api.messages import Answer, AnyRequest, ByteStream, EventStream, Options, RawRequest, Request, Session
 from kube_actors.api.resources import Resource, Resources
@@ -27,7 +28,7 @@ from .transport import Transport
 from .watching import Watcher, Watching
 
 T = TypeVar("T")
-T_obj = TypeVar("T_obj", bound=Object | dict[str, Any])
+T_obj = TypeVar("T_obj", bound=Object | Dynamic | dict[str, Any])
 PatchType = Literal["merge", "strategic", "json", "apply"]
 Propagation = Literal["", "Background", "Foreground", "Orphan"]
 
@@ -43,8 +44,8 @@ class Client:
     """Talks to one API server as one user.
 
     A kind is a struct type (`Pod`: results are typed) or a word (`"Pod"`, `"deploy"`, `"example.com/v1/Widget"`:
-    results are Any). Objects of kinds without a struct are dicts. Every refusal is an ApiError, every broken
-    connection a TransportError.
+    results are Any). Objects of kinds without a struct are `Dynamic`; a dict given to be written comes back as a
+    dict. Every refusal is an ApiError, every broken connection a TransportError.
     """
 
     def __init__(self, transport: Transport, *, resources: Resources | None = None, field_manager: str = "") -> None:

@@ -1,7 +1,7 @@
-"""Bytes to objects and back, with one cached decoder a type.
+"""Bytes to objects and back, for any kind: a struct, a Dynamic where a kind has no struct, or a dict.
 
-An object is a frozen struct, or a dict when the kind has no struct here. Nothing else in this package touches JSON
-of objects, so that each revision is decoded once and in one way.
+A thin layer over `api.codec`, which owns the rules; here stands only what depends on a type being chosen at run
+time. Whatever cannot be read becomes a ProtocolError: to a client, the server's answer is then no answer.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
+from kube_actors.api import codec
+from kube_actors.api.dynamic import Dynamic
 from kube_actors.api.errors import Status
 from kube_actors.api.resources import Resource, struct_for, struct_for_kind
 
@@ -21,9 +23,16 @@ from .errors import ProtocolError
 T = TypeVar("T")
 
 
-@functools.cache
-def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
+def decode(data: bytes, kind: type[T]) -> T:
+    """One object. ProtocolError when it is not what its kind says."""
+    try:
+        if kind is Dynamic:
+            return cast(T, Dynamic(codec.decode_dict(data)))
+        if kind is dict:
+            return cast(T, codec.decode_dict(data))
+        return cast(T, codec.decode(data, cast(Any, kind)))
+    except codec.CodecError as error:
+        raise ProtocolError(f"not a {kind.__name__}: {error}") from error
 
 
 @functools.cache
@@ -31,60 +40,38 @@ def _list_decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(ObjectList[kind])  # type: ignore[valid-type]
 
 
-def decode(data: bytes, kind: type[T]) -> T:
-    """One object. ProtocolError when it is not what its kind says."""
-    return cast(T, _decode(data, _decoder(cast(Hashable, kind))))
-
-
 def decode_list(data: bytes, kind: type[T]) -> ObjectList[T]:
     """A list of objects."""
-    return cast(ObjectList[T], _decode(data, _list_decoder(cast(Hashable, kind))))
-
-
-def _decode(data: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
-    try:
-        return decoder.decode(data)
-    except msgspec.ValidationError as first:
-        # Go servers write null for an empty list or struct; our structs have no room for it.
-        pruned = msgspec.json.encode(without_nulls(msgspec.json.decode(data)))
+    if issubclass(kind, msgspec.Struct):
         try:
-            return decoder.decode(pruned)
-        except msgspec.ValidationError:
-            raise ProtocolError(f"not an object of its kind: {first}") from first
-    except msgspec.DecodeError as error:
-        raise ProtocolError(f"not JSON: {error}") from error
-
-
-def without_nulls(value: Any) -> Any:
-    """The same without members that are null."""
-    if isinstance(value, dict):
-        return {key: without_nulls(member) for key, member in value.items() if member is not None}
-    if isinstance(value, list):
-        return [without_nulls(member) for member in value]
-    return value
+            return cast(ObjectList[T], _list_decoder(kind).decode(data))
+        except msgspec.DecodeError:
+            pass  # item by item below: what is wrong is repaired, or named
+    try:
+        metadata, items = codec.split_list(data)
+    except codec.CodecError as error:
+        raise ProtocolError(f"not a list: {error}") from error
+    return ObjectList(items=tuple(decode(item, kind) for item in items), metadata=metadata)
 
 
 def encode(value: Any) -> bytes:
-    """A struct, dict or list as JSON; bytes are taken as encoded already."""
-    return value if isinstance(value, bytes) else msgspec.json.encode(value)
+    """A struct, Dynamic, dict or list as JSON; bytes are taken as encoded already."""
+    return value if isinstance(value, bytes) else codec.encode(value)
 
 
 def type_of(resource: Resource, subresource: str = "") -> type[Any]:
-    """What a resource's (or sub-resource's) body decodes into: its struct, or dict."""
-    if not subresource:
-        return struct_for(resource) or dict
+    """What a resource's (or sub-resource's) body decodes into."""
     known = resource.subresources.get(subresource)
     if known is None or known.kind == resource.kind:
-        return struct_for(resource) or dict
+        return struct_for(resource) or Dynamic
     group, version = (known.group, known.version) if known.version else (resource.group, resource.version)
-    return struct_for_kind(group, version, known.kind) or dict
+    return struct_for_kind(group, version, known.kind) or Dynamic
 
 
 def decode_or_status(data: bytes, kind: type[T]) -> T | Status:
     """A deletion's answer: the object if it is still there, a Status if it is gone."""
-    head = _decoder(_Kind).decode(data)
-    return decode(data, Status) if head.kind == "Status" else decode(data, kind)
-
-
-class _Kind(msgspec.Struct):
-    kind: str = ""
+    try:
+        _, name = codec.head_of(data)
+    except codec.CodecError as error:
+        raise ProtocolError(f"not an object: {error}") from error
+    return decode(data, Status) if name == "Status" else decode(data, kind)

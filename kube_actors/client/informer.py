@@ -18,6 +18,7 @@ from typing import Any, Generic, Literal, TypeVar, overload
 import trio
 
 from kube_actors.actors import System
+from kube_actors.api.dynamic import Dynamic
 from kube_actors.api.messages import WatchEvent
 
 from .answers import ObjectList
@@ -213,7 +214,7 @@ class InformerFactory:
         """The informer of a kind; a struct type and the word for it share one."""
         known = self.client.kinds.known(kind)
         chosen = Selection(**selection)
-        identity = known[1] if known is not None and known[1] is not dict else kind
+        identity = known[1] if known is not None and known[1] is not Dynamic else kind
         key = (identity, chosen)
         found = self._informers.get(key)
         if found is None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from kube_actors.api.dynamic import Dynamic
 from kube_actors.api.resources import Resource, Resources, UnknownResource
 from kube_actors.api.types._base import Object
 
 from .decoding import type_of
 from .errors import UnknownKind
 
-Kind = type[Any] | str | Object | Mapping[str, Any]
+Kind = type[Any] | str | Object | Dynamic | Mapping[str, Any]
 
 
 class Kinds:
@@ -60,7 +61,7 @@ def _word(kind: Kind) -> type[Any] | str:
         return kind
     if isinstance(kind, Mapping):
         return f"{kind.get('apiVersion', '')}/{kind.get('kind', '')}"
-    return type(kind)
+    return f"{kind.api_version}/{kind.kind}" if isinstance(kind, Dynamic) else type(kind)
 
 
 def namespace_and_name(value: Any) -> tuple[str, str]:
