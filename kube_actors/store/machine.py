@@ -5,6 +5,7 @@ in this process is a thin shell around it. A write is decided first (`decide_put
 make an `Event`) and applied second, so that an engine may make it durable in between.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from heapq import merge
 from itertools import islice
@@ -23,7 +24,7 @@ from kube_actors.store.contract import (
 )
 from kube_actors.store.keys import SortedKeys
 
-_key_of = attrgetter("key")
+_key_of, _revision_of = attrgetter("key"), attrgetter("revision")
 
 RETENTION_SLACK = 1.25
 """History is trimmed once it is this much over its limit, so that trimming costs little per write."""
@@ -76,8 +77,8 @@ class Machine:
         return self._entries.get(key)
 
     def apply(self, event: Event) -> Entry:
-        """Takes the next write in: its revision follows the newest one, and its `previous` is what is here."""
-        assert event.revision == self.revision + 1, f"{event.revision} does not follow {self.revision}"
+        """Takes the next write in: its revision is beyond the newest one, and its `previous` is what is here."""
+        assert event.revision > self.revision, f"{event.revision} does not follow {self.revision}"
         previous, entry = event.previous, event.entry()
         self.revision = event.revision
         if event.deleted:
@@ -126,7 +127,7 @@ class Machine:
             raise FutureRevision(revision, self.revision)
         if revision <= self.compacted:
             return ()
-        count = len(self._history) - (self.revision - revision)
+        count = self._place_after(revision)
         gone = self._history[:count]
         del self._history[:count]
         self.compacted = revision
@@ -145,10 +146,14 @@ class Machine:
         while size > value_bytes:
             size -= len(self._history[drop].value)
             drop += 1
-        return self.compact(self.revision - len(self._history) + drop)
+        return self.compact(self._history[drop - 1].revision)
 
     def _events_after(self, revision: int) -> Iterator[Event]:
-        return islice(self._history, max(len(self._history) - (self.revision - revision), 0), None)
+        return islice(self._history, self._place_after(revision), None)
+
+    def _place_after(self, revision: int) -> int:
+        """Where in the history the first event after `revision` stands; revisions may have gaps."""
+        return bisect_right(self._history, revision, key=_revision_of)
 
     def _undone(self, prefix: str, revision: int) -> dict[str, Entry | None]:
         """What each key under the prefix that was written after `revision` held at it."""

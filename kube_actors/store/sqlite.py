@@ -19,19 +19,15 @@ from queue import SimpleQueue
 import trio
 
 from kube_actors.store.contract import (
-    WATCH_CAPACITY,
-    YIELD_EVERY,
     Draft,
     Entry,
     Event,
-    Page,
     Retention,
     RevisionConflict,
     StoreClosed,
     StoreError,
-    StoreStatistics,
 )
-from kube_actors.store.feed import Feed, Watch
+from kube_actors.store.local import LocalStore
 from kube_actors.store.machine import Machine, decide_delete, decide_put
 from kube_actors.store.sqlite_log import SqliteLog
 
@@ -50,12 +46,11 @@ class _Batch:
         self.wanted = False
 
 
-class SqliteStore:
+class SqliteStore(LocalStore):
     """The `Store` in one file. Made by `open`, in a running trio program."""
 
     def __init__(self, log: SqliteLog, machine: Machine) -> None:
-        self._machine = machine
-        self._feed = Feed(machine.revision)
+        super().__init__(machine)
         self._writer = _Writer(log, trio.lowlevel.current_trio_token(), self._settle)
         self._gathering = _Batch()
         self._in_flight: _Batch | None = None
@@ -63,8 +58,6 @@ class SqliteStore:
         self._waiting: dict[str, tuple[Event, _Batch]] = {}
         self._newest = machine.revision
         self._dead: tuple[int, ...] = ()
-        self._calls = 0
-        self._closed = False
 
     @classmethod
     async def open(cls, path: str, *, retention: Retention | None = None, max_pages: int = 0) -> "SqliteStore":
@@ -80,50 +73,17 @@ class SqliteStore:
 
         return cls(*await trio.to_thread.run_sync(load))
 
-    @property
-    def revision(self) -> int:
-        return self._machine.revision
-
-    @property
-    def compacted(self) -> int:
-        return self._machine.compacted
-
-    async def get(self, key: str) -> Entry | None:
-        await self._enter()
-        return self._machine.get(key)
-
-    async def list(self, prefix: str, *, revision: int = 0, after: str = "", limit: int = 0) -> Page:
-        await self._enter()
-        return self._machine.list(prefix, revision=revision, after=after, limit=limit)
-
     async def put(self, key: str, draft: Draft, *, expect: int | None) -> Entry:
         return await self._write(key, lambda current: decide_put(current, key, draft, expect, self._newest + 1))
 
     async def delete(self, key: str, *, expect: int | None, last: Draft | None = None) -> Entry:
         return await self._write(key, lambda current: decide_delete(current, key, last, expect, self._newest + 1))
 
-    def watch(self, prefix: str, *, after: int, capacity: int = WATCH_CAPACITY) -> Watch:
-        self._check_open()
-        return self._feed.open(prefix, after, self._machine.since(prefix, after), capacity)
-
     async def compact(self, revision: int) -> None:
         await self._enter()
         self._dead += self._machine.compact(revision)
         if self._dead:
             await self._durable(self._gathering)
-
-    def statistics(self) -> StoreStatistics:
-        machine = self._machine
-        return StoreStatistics(
-            revision=machine.revision,
-            compacted=machine.compacted,
-            keys=len(machine),
-            value_bytes=machine.value_bytes,
-            history_events=machine.history_events,
-            history_bytes=machine.history_bytes,
-            watches=len(self._feed),
-            writes_waiting=self._newest - machine.revision,
-        )
 
     async def aclose(self) -> None:
         """Waits for the writes that were accepted, then gives the file back."""
@@ -192,22 +152,14 @@ class SqliteStore:
         if self._gathering.wanted:
             self._submit()
 
-    def _publish(self, event: Event) -> None:
-        self._machine.apply(event)
+    def _publish(self, event: Event) -> Entry:
         ahead, _ = self._waiting[event.key]
         if ahead is event:
             del self._waiting[event.key]
-        self._feed.publish(event)
+        return super()._publish(event)
 
-    async def _enter(self) -> None:
-        self._calls += 1
-        if self._calls % YIELD_EVERY == 0:
-            await trio.lowlevel.checkpoint()
-        self._check_open()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreClosed("the store is closed")
+    def _writes_waiting(self) -> int:
+        return self._newest - self._machine.revision
 
 
 class _Writer:
