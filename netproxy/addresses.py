@@ -66,9 +66,10 @@ def obstacle_of(tier: Tier) -> str | None:
 
 
 @asynccontextmanager
-async def open_proxy(tier: Tier, service_range: str) -> AsyncIterator[Proxy]:
-    """A running proxy whose frontends may have any address of the range (and the node's own).
+async def open_proxy(tier: Tier, service_range: str, *, node_address: str = "") -> AsyncIterator[Proxy]:
+    """A running proxy whose frontends may have any address of the range, and the node's own.
 
+    The node's own address is every one of the host in the host tier, 127.0.0.1 in the loopback tier, unless told.
     Raises TierUnavailable when the host cannot give the tier or the range does not suit it.
     """
     obstacle = obstacle_of(tier) or _unsuitable(tier, service_range)
@@ -77,11 +78,12 @@ async def open_proxy(tier: Tier, service_range: str) -> AsyncIterator[Proxy]:
     if tier == "simulated":
         yield SimulatedProxy()
     elif tier == "loopback":
-        async with serve_sockets(node_address="127.0.0.1", freebind=False) as proxy:
+        async with serve_sockets(node_address=node_address or "127.0.0.1", freebind=False) as proxy:
             yield proxy
     else:
-        async with local_route(service_range), serve_sockets(node_address="0.0.0.0", freebind=True) as proxy:
-            yield proxy
+        async with local_route(service_range):
+            async with serve_sockets(node_address=node_address or "0.0.0.0", freebind=True) as proxy:
+                yield proxy
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import trio
+from msgspec import structs
 
 from netproxy import limits
 from netproxy.balance import Balancer
@@ -157,10 +158,14 @@ class SocketProxy:
         running = self._routes.get(route.name)
         if running is None:
             return
-        for frontend in set(running.route.frontends) - set(route.frontends):
+        dropped = set(running.route.frontends) - set(route.frontends)
+        for frontend in dropped:
             self._retries.pop((route.name, frontend), None)
             if frontend in running.listeners:
                 self._close(running, frontend)
+        # Said at once, not by the update that follows: between the two, `apply` may be cancelled.
+        kept = tuple(frontend for frontend in running.route.frontends if frontend not in dropped)
+        running.route = structs.replace(running.route, frontends=kept)
 
     def _update(self, route: Route) -> None:
         running = self._routes.get(route.name)

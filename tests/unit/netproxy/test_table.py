@@ -68,6 +68,30 @@ async def test_a_frontend_moves_between_routes_within_one_table(proxy, echo, nam
     assert (await name_of(address, PORT), await name_of(address, PORT + 1)) == ("two", "one")
 
 
+async def test_a_change_cancelled_midway_is_made_good_by_the_next(proxy, echo, name_of, address):
+    """Whatever part of a table was applied, the table after it is served whole."""
+    server = await echo("one")
+    old = Table(tuple(_routes(address, range(100), server.backend)))
+    new = Table(tuple(_routes(address, range(50, 150), server.backend)))
+    await proxy.apply(old)
+    for turns in range(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(proxy.apply, new)
+            for _ in range(turns):
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        proxy.check()
+        assert await proxy.apply(old) == ()
+        assert proxy.statistics().frontends == 100
+    for number in (0, 49, 50, 99):
+        assert await name_of(address, 9000 + number) == "one"
+
+
+def _routes(address, numbers, backend):
+    """One frontend a route, shifted by the first number, so that every route changes its frontend."""
+    return [Route(f"r{at}", (Frontend(address, 9000 + number),), (backend,)) for at, number in enumerate(numbers)]
+
+
 async def test_an_address_that_is_none_of_ours(proxy):
     routes = (
         Route("foreign", (Frontend("192.0.2.1", PORT),), (Backend("127.0.0.1", 1),)),

@@ -1,6 +1,8 @@
 """TCP through the proxy, on real sockets."""
 
 import hashlib
+import os
+import random
 import socket
 import struct
 
@@ -162,6 +164,61 @@ async def test_more_clients_than_connections_wait_for_their_turn(proxy, echo, di
             happened.append("closed")
             await streams[0].aclose()
     assert happened == ["closed", "one"]
+
+
+class Rude:
+    """A server that reads a little and then ends in one of the ways there are."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+
+    async def serve(self, stream):
+        try:
+            await stream.receive_some(self.random.choice([1, 100, 100_000]))
+            if self.random.random() < 0.6:
+                await stream.send_all(bytes(self.random.choice([1, 1000, 300_000])))
+            await finish(stream, self.random)
+        except trio.BrokenResourceError:
+            pass
+
+
+async def finish(stream, chance):
+    """An orderly end, the end of one direction only, or a reset."""
+    ending = chance.choice(["close", "half", "reset"])
+    if ending == "reset":
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    elif ending == "half":
+        await stream.send_eof()
+        async for _ in stream:
+            pass
+    await stream.aclose()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("bulk_bytes", [1000, limits.BULK_BYTES])
+async def test_however_peers_end_nothing_is_left_open(proxy, nursery, address, monkeypatch, seed, bulk_bytes):
+    monkeypatch.setattr(limits, "BULK_BYTES", bulk_bytes)
+    chance = random.Random(seed)
+    listeners = await trio.open_tcp_listeners(0, host=address)
+    nursery.start_soon(trio.serve_listeners, Rude(seed).serve, listeners)
+    await proxy.apply(table(address, Backend(*listeners[0].socket.getsockname()), Backend(address, 1)))
+    before = len(os.listdir("/proc/self/fd"))
+
+    async def client(number):
+        async with await trio.open_tcp_stream(address, PORT) as stream:
+            try:
+                await stream.send_all(bytes(chance.choice([1, 1000, 300_000])))
+                await finish(stream, chance)
+            except trio.BrokenResourceError:
+                pass
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as clients:
+            for number in range(100):
+                clients.start_soon(client, number)
+        while proxy.statistics().connections or len(os.listdir("/proc/self/fd")) > before:
+            await trio.lowlevel.checkpoint()
+    assert proxy.statistics().accepted == 100
 
 
 async def test_nothing_is_left_of_a_proxy_that_ended(loopback_range, echo, dial, address):
