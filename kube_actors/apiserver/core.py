@@ -1,0 +1,84 @@
+"""What every part of the request path shares: the store, the kinds, time, admission, allocation; and one call.
+
+`Core` is built once by the server and passed down; a `Call` is one request on one resource. Neither decides anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from kube_actors.actors import System
+from kube_actors.api.messages import Answer, Options, Request
+from kube_actors.api.node_messages import NodeGateway
+from kube_actors.apiserver import scalars
+from kube_actors.apiserver.facets import FacetCache
+from kube_actors.apiserver.kinds import Kind, Kinds
+from kube_actors.store.contract import Store
+
+if TYPE_CHECKING:
+    from kube_actors.apiserver.admission.chain import Admission
+    from kube_actors.apiserver.allocation import Allocators
+
+
+class Core:
+    """The server's own parts, for those who serve a request."""
+
+    def __init__(
+        self,
+        system: System,
+        store: Store,
+        kinds: Kinds,
+        admission: Admission,
+        allocators: Allocators,
+        nodes: NodeGateway | None,
+    ) -> None:
+        self.system = system
+        self.store = store
+        self.kinds = kinds
+        self.admission = admission
+        self.allocators = allocators
+        self.nodes = nodes
+        self.facets = FacetCache()
+
+    def now_text(self) -> str:
+        return scalars.seconds_text(self.system.clock.now())
+
+
+class Call:
+    """One request, its kind, and the warnings that its answer will carry."""
+
+    __slots__ = ("core", "dry_run", "kind", "name", "namespace", "options", "request", "warnings")
+
+    def __init__(self, core: Core, kind: Kind, request: Request) -> None:
+        self.core = core
+        self.kind = kind
+        self.request = request
+        self.options: Options = request.options
+        self.namespace = request.namespace
+        self.name = request.name
+        self.dry_run = bool(request.options.dry_run)
+        self.warnings: list[str] = []
+
+    @property
+    def key(self) -> str:
+        return self.kind.key(self.namespace, self.name)
+
+    def answer(self, body: bytes, status: int = 200) -> Answer:
+        """The finished answer, with the warnings gathered so far."""
+        return Answer(status=status, body=body, headers=warning_headers(self.warnings))
+
+
+Handler = Callable[[Call], Awaitable[Answer]]
+
+
+def warning_headers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Warning headers as net/http's quoting has them, each text once."""
+    if not texts:
+        return ()
+    return tuple(("Warning", f'299 - "{_quoted(text)}"') for text in dict.fromkeys(texts))
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return "".join(char if char >= " " and char != "\x7f" else " " for char in escaped)

@@ -1,0 +1,54 @@
+"""From a request to the function that serves it.
+
+Owns the table of verbs and of sub-resources. Never looks into a body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from kube_actors.api import errors
+from kube_actors.api.messages import AnyAnswer, Request
+from kube_actors.apiserver import creating, deleting, reading, updating, watching
+from kube_actors.apiserver.core import Call, Core
+from kube_actors.apiserver.subresources import SUBRESOURCES
+
+Serve = Callable[[Call], Awaitable[AnyAnswer]]
+
+_VERBS: dict[str, Serve] = {
+    "get": reading.get,
+    "list": reading.list_,
+    "watch": watching.watch,
+    "create": creating.create,
+    "update": updating.update,
+    "delete": deleting.delete,
+    "deletecollection": deleting.delete_collection,
+}
+
+
+async def dispatch(core: Core, request: Request) -> AnyAnswer:
+    """Serve one request; raises ApiError."""
+    kind = core.kinds.find(request.group, request.version, request.resource)
+    if kind is None:
+        raise errors.no_such_resource()
+    call = Call(core, kind, request)
+    if not request.subresource:
+        handler = _VERBS.get(request.verb)
+        if handler is None or request.verb not in kind.resource.verbs:
+            raise errors.method_not_allowed()
+        return await handler(call)
+    return await _subresource(call)
+
+
+async def _subresource(call: Call) -> AnyAnswer:
+    request, resource = call.request, call.kind.resource
+    name = request.subresource.partition("/")[0]
+    known = resource.subresources.get(name)
+    if known is None:
+        raise errors.no_such_resource()
+    serve = SUBRESOURCES.get((resource.group, resource.plural, name)) or SUBRESOURCES.get(("*", "*", name))
+    if serve is not None:
+        return await serve(call)
+    if request.verb not in ("get", "update", "patch"):
+        raise errors.method_not_allowed()
+    return await _VERBS[request.verb](call)

@@ -1,0 +1,76 @@
+"""What selectors look at, read once per stored revision.
+
+Labels and selectable fields of an entry are decoded the first time anybody selects on it and shared by every list and
+watch after that. Bounded; the oldest go first. Owns no selector syntax.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, json
+
+from kube_actors.apiserver import encoding, limits
+from kube_actors.apiserver.kinds import Kind
+
+
+class Facets(Struct, frozen=True, gc=False):
+    """One revision's labels and selectable fields."""
+
+    labels: dict[str, str]
+    fields: dict[str, str]
+
+
+class _Meta(Struct, gc=False):
+    name: str = ""
+    namespace: str = ""
+    labels: dict[str, str] = {}
+
+
+class _Outline(Struct, gc=False):
+    metadata: _Meta
+
+
+_outline = json.Decoder(_Outline).decode
+
+
+def read(kind: Kind, value: bytes) -> Facets:
+    """The facets of a stored object."""
+    getters = kind.strategy.selectable
+    if not getters:
+        meta = _outline(value).metadata
+        fields = {"metadata.name": meta.name}
+        if kind.namespaced:
+            fields["metadata.namespace"] = meta.namespace
+        return Facets(meta.labels, fields)
+    return of(kind, encoding.decode(value))
+
+
+def of(kind: Kind, obj: dict[str, Any]) -> Facets:
+    """The facets of a decoded object."""
+    meta = obj["metadata"]
+    fields = {"metadata.name": meta.get("name", "")}
+    if kind.namespaced:
+        fields["metadata.namespace"] = meta.get("namespace", "")
+    for label, getter in kind.strategy.selectable.items():
+        fields[label] = getter(obj)
+    return Facets(meta.get("labels") or {}, fields)
+
+
+class FacetCache:
+    """Facets by revision: a revision names one write, so one object."""
+
+    def __init__(self, capacity: int = limits.FACETS) -> None:
+        self._capacity = capacity
+        self._known: dict[tuple[int, str], Facets] = {}
+
+    def get(self, kind: Kind, revision: int, value: bytes) -> Facets:
+        """The facets of the value written at `revision`."""
+        key = (revision, kind.head.decode() if kind.resource.stored_group != kind.resource.group else "")
+        found = self._known.get(key)
+        if found is None:
+            found = read(kind, value)
+            if len(self._known) >= self._capacity:
+                del self._known[next(iter(self._known))]
+            self._known[key] = found
+        return found

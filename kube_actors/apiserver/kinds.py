@@ -1,0 +1,99 @@
+"""What the server serves: each resource with its strategy, its compiled shape and its key layout.
+
+Owns the book of kinds, seeded from the resource table and open to custom resources. Never touches the store.
+"""
+
+from __future__ import annotations
+
+from kube_actors.api import schema
+from kube_actors.api.resources import Resource, Resources
+from kube_actors.apiserver import encoding
+from kube_actors.apiserver.shape import Place, Shape, compiled
+from kube_actors.apiserver.strategies import strategy_for
+from kube_actors.apiserver.strategies.base import JSONObject, Strategy
+
+
+class Kind:
+    """One served resource."""
+
+    __slots__ = ("_shape", "has_status", "head", "namespaced", "prefix", "resource", "strategy")
+
+    def __init__(self, resource: Resource, strategy: Strategy) -> None:
+        self.resource = resource
+        self.strategy = strategy
+        self.namespaced = resource.namespaced
+        self.prefix = resource.prefix
+        self.has_status = "status" in resource.subresources and strategy.resets_status
+        self.head = encoding.head_of(resource.kind, resource.api_version)
+        self._shape: Shape | None = None
+
+    @property
+    def name(self) -> str:
+        """As messages spell it: pods, deployments.apps."""
+        return self.resource.name
+
+    @property
+    def shape(self) -> Shape:
+        """Compiled at first use."""
+        if self._shape is None:
+            resource = self.resource
+            found = schema.for_kind(resource.group, resource.version, resource.kind)
+            assert found is not None, f"no schema for {resource.kind} in {resource.api_version}"
+            self._shape = compiled(found.name)
+        return self._shape
+
+    def key(self, namespace: str, name: str) -> str:
+        return f"{self.prefix}{namespace}/{name}" if self.namespaced else self.prefix + name
+
+    def list_prefix(self, namespace: str) -> str:
+        return f"{self.prefix}{namespace}/" if namespace and self.namespaced else self.prefix
+
+    def conform(self, body: JSONObject, problems: list[str]) -> JSONObject:
+        """The body in canonical shape, kind and apiVersion set; raises shape.WrongType."""
+        shape = self.shape
+        found = shape.read(body, Place(None, "", shape.name), problems)
+        found["kind"] = self.resource.kind
+        found["apiVersion"] = self.resource.api_version
+        found.setdefault("metadata", {})
+        return found
+
+    def load(self, value: bytes) -> bytes:
+        """Stored bytes as this version shows them."""
+        return value
+
+    def empty_status(self) -> JSONObject | None:
+        """The status of an object that has none yet, as Go writes it; None where it is left out."""
+        for key, zero in self.shape.always:
+            if key == "status":
+                found: JSONObject | None = zero()
+                return found
+        return None
+
+
+class Kinds:
+    """The book of served resources."""
+
+    def __init__(self, resources: Resources) -> None:
+        self.resources = resources
+        self._kinds: dict[tuple[str, str, str], Kind] = {}
+
+    def find(self, group: str, version: str, plural: str) -> Kind | None:
+        """The kind at a path, or None."""
+        key = (group, version, plural)
+        found = self._kinds.get(key)
+        if found is None:
+            resource = self.resources.get(group, version, plural)
+            if resource is None:
+                return None
+            found = self._kinds[key] = Kind(resource, strategy_for(resource))
+        return found
+
+    def forget(self, group: str, version: str, plural: str) -> None:
+        """A custom resource has changed or gone."""
+        self._kinds.pop((group, version, plural), None)
+
+    def get(self, group: str, version: str, plural: str) -> Kind:
+        """As find, for kinds that the server itself relies on."""
+        found = self.find(group, version, plural)
+        assert found is not None, f"{plural} of {group}/{version} is not served"
+        return found

@@ -1,0 +1,46 @@
+"""Named limits of the API server."""
+
+BODY_BYTES = 3 * 1024 * 1024
+"""Largest request body, as kube-apiserver has it; the HTTP face stops reading there."""
+
+BODY_DEPTH = 64
+"""Deepest nesting of a JSON or YAML body; CustomResourceDefinitions nest deepest and stay far below."""
+
+MAILBOX = 4096
+"""Requests over the channel that wait for the server."""
+
+WATCH_EVENTS = 4096
+"""Live events that one watch holds for its reader before it is closed with 410."""
+
+WATCH_TIMEOUT_SECONDS = 1800
+"""Shortest life of a watch that names no timeout; a random part of the same length is added."""
+
+BOOKMARK_SECONDS = 60.0
+"""Time between two bookmarks of a watch that asked for them."""
+
+FACETS = 16_384
+"""Decoded labels and selectable fields kept, one entry a stored revision."""
+
+PATCH_RETRIES = 5
+"""Attempts of a patch whose object changes under it."""
+
+UPDATE_RETRIES = 16
+"""Attempts of an unconditional update or a delete whose object changes under it."""
+
+JSON_PATCH_OPERATIONS = 10_000
+"""Operations in one JSON patch."""
+
+NAME_ATTEMPTS = 8
+"""Names drawn for one generateName before AlreadyExists is answered."""
+
+ALLOCATION_ATTEMPTS = 64
+"""Random draws of an address or port before the range is searched in order."""
+
+COMPACTION_SECONDS = 300.0
+"""History older than this is compacted, as kube-apiserver does for etcd."""
+
+ANNOTATIONS_BYTES = 256 * 1024
+"""Annotations of one object, keys and values together."""
+
+DATA_BYTES = 1024 * 1024
+"""Data of one ConfigMap or Secret."""

@@ -1,0 +1,133 @@
+"""The API server as an actor: requests as messages in, answers out; errors are answers here, never exceptions.
+
+Owns the actor's life (bootstrap, serving its mailbox, compaction) and the boundary at which every refusal becomes a
+Status. What a request does is found in `dispatch`. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from typing import Protocol
+
+import trio
+
+from kube_actors.actors import Ask, Mailbox, System, serve
+from kube_actors.api import errors
+from kube_actors.api.errors import ApiError
+from kube_actors.api.messages import Answer, AnyAnswer, AnyRequest, RawRequest
+from kube_actors.api.node_messages import NodeGateway
+from kube_actors.api.resources import Resources
+from kube_actors.apiserver import bootstrap, compactor, limits
+from kube_actors.apiserver.admission import default_steps
+from kube_actors.apiserver.admission.chain import Admission, Step
+from kube_actors.apiserver.allocation import DEFAULT_SERVICE_RANGE, Allocators
+from kube_actors.apiserver.core import Core
+from kube_actors.apiserver.dispatch import dispatch
+from kube_actors.apiserver.kinds import Kinds
+from kube_actors.store.contract import Store, StoreClosed, StoreError, StoreFull
+
+NAME = "apiserver"
+
+
+class Authorizer(Protocol):
+    """Says whether a request is allowed."""
+
+    async def authorize(self, request: AnyRequest) -> None:
+        """Raise a 403 when it is not."""
+        ...
+
+
+class RawHandler(Protocol):
+    """Answers what is no resource: discovery, OpenAPI, health, metrics."""
+
+    async def __call__(self, request: RawRequest) -> Answer: ...
+
+
+class APIServer:
+    """One API server over one store. Restarting means making a new one with the same mailbox and store."""
+
+    def __init__(
+        self,
+        system: System,
+        store: Store,
+        *,
+        resources: Resources | None = None,
+        nodes: NodeGateway | None = None,
+        admission: Sequence[Step] | None = None,
+        authorizer: Authorizer | None = None,
+        raw: RawHandler | None = None,
+        service_range: str = DEFAULT_SERVICE_RANGE,
+        endpoint: tuple[str, int] | None = None,
+        mailbox: Mailbox[Ask[AnyRequest, AnyAnswer]] | None = None,
+    ) -> None:
+        self.system = system
+        self.mailbox: Mailbox[Ask[AnyRequest, AnyAnswer]] = mailbox or Mailbox(limits.MAILBOX, name=NAME)
+        self.handled = 0
+        self.ready = trio.Event()
+        self.raw = raw
+        self._authorizer = authorizer
+        self._endpoint = endpoint
+        self.core = Core(
+            system,
+            store,
+            Kinds(resources or Resources()),
+            Admission(default_steps() if admission is None else admission),
+            Allocators(system.entropy.split(NAME), service_range),
+            nodes,
+        )
+
+    @property
+    def resources(self) -> Resources:
+        return self.core.kinds.resources
+
+    async def run(self) -> None:
+        """Bring the cluster's own objects up, then serve until cancelled."""
+        await bootstrap.run(self.core, self._endpoint)
+        self.ready.set()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(compactor.run, self.core)
+            await serve(self.mailbox, self.handle)
+            nursery.cancel_scope.cancel()
+
+    async def handle(self, request: AnyRequest) -> AnyAnswer:
+        """Answer one request. Never raises but for cancellation."""
+        if not self.ready.is_set():
+            await self.ready.wait()
+        self.handled += 1
+        try:
+            if self._authorizer is not None:
+                await self._authorizer.authorize(request)
+            if isinstance(request, RawRequest):
+                return await self._raw(request)
+            return await dispatch(self.core, request)
+        except ApiError as error:
+            return refusal(error)
+        except StoreFull as error:
+            return refusal(errors.internal(f"the store is full: {error}"))
+        except StoreClosed:
+            return refusal(errors.service_unavailable("the store is closed"))
+        except StoreError as error:
+            return refusal(errors.internal(str(error)))
+        except Exception as error:  # a bug of ours: this one request fails and tells its story, the server goes on
+            return self._bug(request, error)
+
+    async def _raw(self, request: RawRequest) -> Answer:
+        if self.raw is None:
+            raise errors.no_such_resource()
+        return await self.raw(request)
+
+    def _bug(self, request: AnyRequest, error: Exception) -> Answer:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        what = request.path if isinstance(request, RawRequest) else f"{request.verb} {request.resource}/{request.name}"
+        detail = f"{what}: {error!r} at {where.name}:{where.lineno}"
+        self.system.story.tell(NAME, "failed a request", key=what, detail=detail)
+        return refusal(errors.internal(detail))
+
+
+def refusal(error: ApiError) -> Answer:
+    """An error as an answer."""
+    headers: tuple[tuple[str, str], ...] = ()
+    if error.retry_after:
+        headers = (("Retry-After", str(error.retry_after)),)
+    return Answer(status=error.code, body=error.status.encode(), headers=headers)

@@ -1,0 +1,374 @@
+"""A body brought into the shape in which Kubernetes would write it back.
+
+Guided by the schema table: unknown and duplicate fields are dropped and noted, wrong types refused in the words of
+Go's decoder, nulls and zero values left out or filled in as Go's types would (see `zeros`), times and quantities
+put in canonical form. Owns no defaults: what a kind defaults is its strategy's. Never keeps state beyond the compiled
+shapes, which are the schema's and never change.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from kube_actors.api import schema
+from kube_actors.api.quantity import QuantityError, canonical
+from kube_actors.apiserver import zeros
+from kube_actors.apiserver.scalars import time_text
+
+JSONObject = dict[str, Any]
+ABSENT: Any = object()
+"""What a reader gives back when the field should not be written."""
+
+Reader = Callable[[Any, "Place", list[str]], Any]
+
+
+class WrongType(Exception):
+    """A value of the wrong JSON type; the message is Go's."""
+
+
+class Duplicates(dict[str, Any]):
+    """A JSON object in which keys came twice; repeated holds their names in order."""
+
+    repeated: tuple[str, ...] = ()
+
+
+class Place:
+    """Where in the body we are, kept as a chain and rendered only when there is something to say."""
+
+    __slots__ = ("name", "parent", "struct")
+
+    def __init__(self, parent: Place | None, name: str | int, struct: str) -> None:
+        self.parent = parent
+        self.name = name
+        self.struct = struct
+
+    def path(self) -> str:
+        """As in field errors: spec.containers[0].image."""
+        head = self.parent.path() if self.parent is not None else ""
+        if isinstance(self.name, int):
+            return f"{head}[{self.name}]"
+        return f"{head}.{self.name}" if head else self.name
+
+    def go_path(self) -> str:
+        """As in Go's decoder: spec.containers.image."""
+        names: list[str] = []
+        place: Place | None = self
+        while place is not None:
+            if isinstance(place.name, str) and place.name:
+                names.append(place.name)
+            place = place.parent
+        return ".".join(reversed(names))
+
+
+def go_kind(value: Any) -> str:
+    """How Go's decoder names a JSON value."""
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, (int, float)):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
+
+
+def _refuse(value: Any, place: Place, wanted: str) -> WrongType:
+    field = f"{place.struct}.{place.go_path()}"
+    return WrongType(f"json: cannot unmarshal {go_kind(value)} into Go struct field {field} of type {wanted}")
+
+
+class Shape:
+    """One compiled definition."""
+
+    __slots__ = ("always", "name", "readers")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.readers: dict[str, Reader] = {}
+        self.always: tuple[tuple[str, Callable[[], Any]], ...] = ()
+
+    def read(self, value: Any, place: Place, problems: list[str]) -> JSONObject:
+        """The canonical object; raises WrongType."""
+        out: JSONObject = {}
+        readers = self.readers
+        name = self.name
+        if type(value) is Duplicates:
+            self._note_duplicates(value, place, problems)
+        for key, item in value.items():
+            reader = readers.get(key)
+            if reader is None:
+                problems.append(f'unknown field "{Place(place, key, name).path()}"')
+                continue
+            if item is None:
+                continue
+            got = reader(item, Place(place, key, name), problems)
+            if got is not ABSENT:
+                out[key] = got
+        for key, zero in self.always:
+            if key not in out:
+                out[key] = zero()
+        return out
+
+    def _note_duplicates(self, value: Duplicates, place: Place, problems: list[str]) -> None:
+        for key in value.repeated:
+            problems.append(f'duplicate field "{Place(place, key, self.name).path()}"')
+
+
+def _short(name: str) -> str:
+    return name.rsplit(".", 1)[-1]
+
+
+def _string(keep_empty: bool) -> Reader:
+    def read(value: Any, place: Place, problems: list[str]) -> Any:
+        if type(value) is not str:
+            raise _refuse(value, place, "string")
+        return value if value or keep_empty else ABSENT
+
+    return read
+
+
+def _number(wanted: str, keep_zero: bool) -> Reader:
+    low, high = (-(2**31), 2**31 - 1) if wanted == "int32" else (-(2**63), 2**63 - 1)
+
+    def read(value: Any, place: Place, problems: list[str]) -> Any:
+        if type(value) is not int:
+            if type(value) is float:
+                raise WrongType(
+                    f"json: cannot unmarshal number {value:g} into Go struct field "
+                    f"{place.struct}.{place.go_path()} of type {wanted}"
+                )
+            raise _refuse(value, place, wanted)
+        if not low <= value <= high:
+            raise WrongType(
+                f"json: cannot unmarshal number {value} into Go struct field "
+                f"{place.struct}.{place.go_path()} of type {wanted}"
+            )
+        return value if value or keep_zero else ABSENT
+
+    return read
+
+
+def _double(value: Any, place: Place, problems: list[str]) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _refuse(value, place, "float64")
+    return value
+
+
+def _boolean(keep_false: bool) -> Reader:
+    def read(value: Any, place: Place, problems: list[str]) -> Any:
+        if type(value) is not bool:
+            raise _refuse(value, place, "bool")
+        return value if value or keep_false else ABSENT
+
+    return read
+
+
+def _quantity(value: Any, place: Place, problems: list[str]) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise _refuse(value, place, "resource.Quantity")
+    try:
+        return canonical(value)
+    except QuantityError as error:
+        raise WrongType(str(error)) from None
+
+
+def _int_or_string(value: Any, place: Place, problems: list[str]) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise _refuse(value, place, "intstr.IntOrString")
+    return value
+
+
+def _time(micro: bool) -> Reader:
+    def read(value: Any, place: Place, problems: list[str]) -> Any:
+        if type(value) is not str:
+            raise _refuse(value, place, "v1.MicroTime" if micro else "v1.Time")
+        text = time_text(value, micro=micro)
+        if text is None:
+            raise WrongType(
+                f'parsing time "{value}" as "2006-01-02T15:04:05'
+                f'{".000000" if micro else ""}Z07:00": cannot parse "{value}" as "2006"'
+            )
+        return text
+
+    return read
+
+
+def _free(value: Any, place: Place, problems: list[str]) -> Any:
+    return plain(value)
+
+
+def plain(value: Any) -> Any:
+    """A free-form value without the marks of duplicate keys."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value
+
+
+def _struct(name: str) -> Reader:
+    shape = compiled(name)
+
+    def read(value: Any, place: Place, problems: list[str]) -> Any:
+        if not isinstance(value, dict):
+            raise _refuse(value, place, _go_type(name))
+        return shape.read(value, place, problems)
+
+    return read
+
+
+def _go_type(name: str) -> str:
+    parts = name.split(".")
+    return f"{parts[-2]}.{parts[-1]}" if len(parts) > 1 else name
+
+
+def _go_type_of(kind: schema.Type) -> str:
+    if kind.kind == "ref":
+        return _go_type(kind.ref)
+    if kind.kind == "list" and kind.element is not None:
+        return f"[]{_go_type_of(kind.element)}"
+    if kind.kind == "map" and kind.element is not None:
+        return f"map[string]{_go_type_of(kind.element)}"
+    return {"bytes": "[]uint8", "quantity": "resource.Quantity", "intorstring": "intstr.IntOrString"}.get(
+        kind.kind, kind.kind
+    )
+
+
+def _list(element: schema.Type, keep_empty: bool) -> Reader:
+    inner = _reader(element, keep_zero=True)
+    wanted = f"[]{_go_type_of(element)}"
+    zero = _zero(element)
+    is_struct = element.kind == "ref"
+
+    def read(value: Any, place: Place, problems: list[str]) -> Any:
+        if type(value) is not list:
+            raise _refuse(value, place, wanted)
+        if not value:
+            return None if keep_empty else ABSENT
+        return [
+            zero() if item is None else inner(item, Place(place, index, place.struct) if is_struct else place, problems)
+            for index, item in enumerate(value)
+        ]
+
+    return read
+
+
+def _map(element: schema.Type, keep_empty: bool) -> Reader:
+    inner = _reader(element, keep_zero=True)
+    wanted = f"map[string]{_go_type_of(element)}"
+    zero = _zero(element)
+    of_strings = element.kind == "string"
+
+    def read(value: Any, place: Place, problems: list[str]) -> Any:
+        if not isinstance(value, dict):
+            raise _refuse(value, place, wanted)
+        if type(value) is Duplicates:
+            problems.extend(f'duplicate field "{place.path()}.{key}"' for key in value.repeated)
+        if not value:
+            return {} if keep_empty else ABSENT
+        if of_strings:
+            for item in value.values():
+                if type(item) is not str and item is not None:
+                    raise _refuse(item, place, "string")
+            return {key: "" if item is None else item for key, item in value.items()}
+        return {
+            key: zero() if item is None else inner(item, Place(place, key, place.struct), problems)
+            for key, item in value.items()
+        }
+
+    return read
+
+
+def _zero(kind: schema.Type) -> Callable[[], Any]:
+    """What Go writes for an unset plain value of this type."""
+    if kind.kind == "ref":
+        shape = compiled(kind.ref)
+        return lambda: shape.read({}, Place(None, "", shape.name), [])
+    if kind.kind in ("string", "intorstring"):
+        return lambda: ""
+    if kind.kind in ("int32", "int64", "double"):
+        return lambda: 0
+    if kind.kind == "bool":
+        return lambda: False
+    if kind.kind == "quantity":
+        return lambda: "0"
+    return lambda: None
+
+
+def _reader(kind: schema.Type, *, keep_zero: bool) -> Reader:
+    name = kind.kind
+    if name == "ref":
+        return _struct(kind.ref)
+    if name in ("string", "bytes"):
+        return _string(keep_zero)
+    if name in ("int32", "int64"):
+        return _number(name, keep_zero)
+    if name == "bool":
+        return _boolean(keep_zero)
+    if name == "list" and kind.element is not None:
+        return _list(kind.element, keep_zero)
+    if name == "map" and kind.element is not None:
+        return _map(kind.element, keep_zero)
+    simple: dict[str, Reader] = {
+        "quantity": _quantity,
+        "intorstring": _int_or_string,
+        "double": _double,
+        "time": _time(False),
+        "microtime": _time(True),
+    }
+    return simple.get(name, _free)
+
+
+def _keeps_zero(definition: str, field: schema.Field) -> bool:
+    if field.required:
+        return True
+    key = (_short(definition), field.name)
+    kind = field.type.kind
+    if kind in ("int32", "int64"):
+        return key not in zeros.PLAIN_NUMBERS
+    if kind == "bool":
+        return key not in zeros.PLAIN_BOOLS
+    if kind == "string":
+        return key in zeros.POINTER_STRINGS or (definition, field.name) in zeros.POINTER_STRINGS_BY_GROUP
+    return False
+
+
+_shapes: dict[str, Shape] = {}
+
+
+def compiled(name: str) -> Shape:
+    """The shape of a definition, compiled once; recursive definitions meet themselves half-built, which is enough."""
+    found = _shapes.get(name)
+    if found is not None:
+        return found
+    shape = _shapes[name] = Shape(_short(name))
+    definition = schema.definition(name)
+    always: list[tuple[str, Callable[[], Any]]] = []
+    for field in definition.fields.values():
+        key = (shape.name, field.name)
+        shape.readers[field.name] = _lazy(field.type, _keeps_zero(name, field))
+        if field.required or key in zeros.EMPTY_STRUCTS:
+            always.append((field.name, _lazy_zero(field.type)))
+    shape.always = tuple(always)
+    return shape
+
+
+def _lazy(kind: schema.Type, keep_zero: bool) -> Reader:
+    """A reader compiled at its first use, so that a Pod does not compile every volume source at start."""
+
+    @functools.cache
+    def reader() -> Reader:
+        return _reader(kind, keep_zero=keep_zero)
+
+    if kind.kind not in ("ref", "list", "map"):
+        return reader()
+    return lambda value, place, problems: reader()(value, place, problems)
+
+
+def _lazy_zero(kind: schema.Type) -> Callable[[], Any]:
+    @functools.cache
+    def zero() -> Callable[[], Any]:
+        return _zero(kind)
+
+    return lambda: zero()()

@@ -1,0 +1,116 @@
+"""Watches: initial state, selectors, bookmarks, timeouts, 410, in virtual time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from kube_actors.api.messages import WatchAnswer
+from kube_actors.apiserver import limits
+from tests.kit.apiserver import RunningAPIServer, running_apiserver
+
+
+@pytest.fixture
+async def api(autojump_clock: MockClock) -> AsyncIterator[RunningAPIServer]:
+    async with running_apiserver() as running:
+        yield running
+
+
+def config_map(name: str, **labels: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": labels}}
+
+
+async def drain(watch: WatchAnswer) -> list[tuple[str, str]]:
+    """Everything until the watch ends by itself, as (type, name)."""
+    found = []
+    while batch := await watch.stream.receive_batch():
+        found += [(event.type, json.loads(event.object)["metadata"].get("name", "")) for event in batch]
+    return found
+
+
+async def test_state_first_then_changes(api: RunningAPIServer) -> None:
+    await api.create(config_map("a"))
+    watch = await api.watch("ConfigMap", timeout_seconds=5)
+    made = await api.create(config_map("b"))
+    await api.update({**made, "data": {"k": "v"}})
+    await api.delete("ConfigMap", "a")
+    assert await drain(watch) == [("ADDED", "a"), ("ADDED", "b"), ("MODIFIED", "b"), ("DELETED", "a")]
+
+
+async def test_watch_from_a_list_misses_nothing_and_repeats_nothing(api: RunningAPIServer) -> None:
+    await api.create(config_map("a"))
+    listed = await api.list("ConfigMap")
+    await api.create(config_map("b"))
+    watch = await api.watch("ConfigMap", resource_version=listed["metadata"]["resourceVersion"], timeout_seconds=5)
+    await api.create(config_map("c"))
+    assert await drain(watch) == [("ADDED", "b"), ("ADDED", "c")]
+
+
+async def test_selectors_turn_changes_into_added_and_deleted(api: RunningAPIServer) -> None:
+    watch = await api.watch("ConfigMap", label_selector="l=1", timeout_seconds=5)
+    made = await api.create(config_map("a"))
+    made["metadata"]["labels"] = {"l": "1"}
+    made = await api.update(made)
+    made["metadata"]["labels"] = {"l": "2"}
+    await api.update(made)
+    assert await drain(watch) == [("ADDED", "a"), ("DELETED", "a")]
+
+
+async def test_initial_events_end_with_an_annotated_bookmark(api: RunningAPIServer) -> None:
+    await api.create(config_map("a"))
+    watch = await api.watch(
+        "ConfigMap",
+        send_initial_events=True,
+        resource_version_match="NotOlderThan",
+        allow_watch_bookmarks=True,
+        timeout_seconds=5,
+    )
+    batch = await watch.stream.receive_batch()
+    assert [event.type for event in batch] == ["ADDED", "BOOKMARK"]
+    end = json.loads(batch[1].object)
+    assert end["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+    assert end["metadata"]["resourceVersion"] == str(api.store.revision)
+
+
+async def test_bookmarks_tell_how_far_the_watch_is(api: RunningAPIServer) -> None:
+    watch = await api.watch("ConfigMap", resource_version=str(api.store.revision), allow_watch_bookmarks=True)
+    await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "elsewhere"}})
+    batch = await watch.stream.receive_batch()
+    assert [event.type for event in batch] == ["BOOKMARK"]
+    assert batch[0].revision == api.store.revision
+    assert trio.current_time() >= limits.BOOKMARK_SECONDS
+    watch.stream.close()
+    assert list(await watch.stream.receive_batch()) == []
+
+
+async def test_compacted_revision_is_gone(api: RunningAPIServer) -> None:
+    for name in "abc":
+        await api.create(config_map(name))
+    await api.store.compact(api.store.revision)
+    watch = await api.watch("ConfigMap", resource_version="2")
+    (event,) = await watch.stream.receive_batch()
+    assert event.type == "ERROR"
+    assert json.loads(event.object)["code"] == 410
+    assert list(await watch.stream.receive_batch()) == []
+
+
+async def test_slow_reader_is_gone(api: RunningAPIServer) -> None:
+    watch = await api.watch("ConfigMap", resource_version=str(api.store.revision))
+    made = await api.create(config_map("a"))
+    for number in range(limits.WATCH_EVENTS + 1):
+        made = await api.update({**made, "data": {"n": str(number)}})
+    (event,) = await watch.stream.receive_batch()
+    assert event.type == "ERROR"
+    assert json.loads(event.object)["code"] == 410
+
+
+async def test_watchers_share_the_stored_bytes(api: RunningAPIServer) -> None:
+    watches = [await api.watch("ConfigMap", timeout_seconds=5) for _ in range(2)]
+    await api.create(config_map("a"))
+    first, second = [(await watch.stream.receive_batch())[0].object for watch in watches]
+    assert first is second
