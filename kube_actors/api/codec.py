@@ -86,6 +86,15 @@ def to_dict(value: Any) -> dict[str, Any]:
     return found
 
 
+def copy_plain(value: Any) -> Any:
+    """A deep copy of plain data."""
+    if isinstance(value, dict):
+        return {key: copy_plain(item) if isinstance(item, dict | list) else item for key, item in value.items()}
+    if isinstance(value, list):
+        return [copy_plain(item) if isinstance(item, dict | list) else item for item in value]
+    return value
+
+
 class _Head(Struct):
     api_version: str = msgspec.field(default="", name="apiVersion")
     kind: str = ""
