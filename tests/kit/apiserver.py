@@ -118,7 +118,8 @@ async def running_apiserver(
 ) -> AsyncIterator[RunningAPIServer]:
     """A server that is ready, with further namespaces made; cancelled on leaving.
 
-    Run it under the `autojump_clock` fixture: its time is trio's. service_accounts=False leaves out the admission
+    Every test that uses it must itself ask for the `autojump_clock` fixture (pytest-trio looks at the test only): its
+    time is trio's. service_accounts=False leaves out the admission
     step that wants the ServiceAccount `default` in a pod's namespace, since no controller makes it here.
     """
     system = System(clock=VirtualClock(), entropy=Entropy(seed))

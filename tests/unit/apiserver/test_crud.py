@@ -14,7 +14,7 @@ from tests.kit.apiserver import RunningAPIServer, running_apiserver
 
 
 @pytest.fixture
-async def api(autojump_clock: MockClock) -> AsyncIterator[RunningAPIServer]:
+async def api() -> AsyncIterator[RunningAPIServer]:
     async with running_apiserver() as running:
         yield running
 
@@ -23,7 +23,7 @@ def config_map(name: str, **data: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
 
 
-async def test_created_object_carries_what_the_server_sets(api: RunningAPIServer) -> None:
+async def test_created_object_carries_what_the_server_sets(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     made = await api.create(config_map("a", x="1"))
     metadata = made["metadata"]
     assert metadata["namespace"] == "default"
@@ -32,7 +32,7 @@ async def test_created_object_carries_what_the_server_sets(api: RunningAPIServer
     assert await api.get("ConfigMap", "a") == made
 
 
-async def test_second_create_of_a_name_is_a_conflict(api: RunningAPIServer) -> None:
+async def test_second_create_of_a_name_is_a_conflict(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     await api.create(config_map("a"))
     with pytest.raises(ApiError) as refused:
         await api.create(config_map("a"))
@@ -40,14 +40,14 @@ async def test_second_create_of_a_name_is_a_conflict(api: RunningAPIServer) -> N
     assert refused.value.message == 'configmaps "a" already exists'
 
 
-async def test_generated_names_differ(api: RunningAPIServer) -> None:
+async def test_generated_names_differ(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "gen-"}}
     names = {(await api.create(obj))["metadata"]["name"] for _ in range(5)}
     assert len(names) == 5
     assert all(name.startswith("gen-") and len(name) == 9 for name in names)
 
 
-async def test_update_needs_the_newest_version(api: RunningAPIServer) -> None:
+async def test_update_needs_the_newest_version(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     made = await api.create(config_map("a", x="1"))
     newer = await api.update({**made, "data": {"x": "2"}})
     with pytest.raises(ApiError) as refused:
@@ -56,21 +56,21 @@ async def test_update_needs_the_newest_version(api: RunningAPIServer) -> None:
     assert await api.get("ConfigMap", "a") == newer
 
 
-async def test_update_that_changes_nothing_writes_nothing(api: RunningAPIServer) -> None:
+async def test_update_that_changes_nothing_writes_nothing(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     made = await api.create(config_map("a", x="1"))
     before = api.store.revision
     assert await api.update(made) == made
     assert api.store.revision == before
 
 
-async def test_dry_run_stores_nothing(api: RunningAPIServer) -> None:
+async def test_dry_run_stores_nothing(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     before = api.store.revision
     made = await api.create(config_map("a"), dry_run=("All",))
     assert made["metadata"]["uid"]
     assert api.store.revision == before
 
 
-async def test_delete_answers_status_and_the_object_is_gone(api: RunningAPIServer) -> None:
+async def test_delete_answers_status_and_the_object_is_gone(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     made = await api.create(config_map("a"))
     answer = await api.delete("ConfigMap", "a")
     assert answer["status"] == "Success"
@@ -80,7 +80,7 @@ async def test_delete_answers_status_and_the_object_is_gone(api: RunningAPIServe
     assert refused.value.is_not_found
 
 
-async def test_finalizer_keeps_the_object_until_it_is_removed(api: RunningAPIServer) -> None:
+async def test_finalizer_keeps_the_object_until_it_is_removed(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     obj = config_map("a")
     obj["metadata"]["finalizers"] = ["example.com/f"]
     await api.create(obj)
@@ -92,7 +92,7 @@ async def test_finalizer_keeps_the_object_until_it_is_removed(api: RunningAPISer
         await api.get("ConfigMap", "a")
 
 
-async def test_list_pages_are_of_one_revision(api: RunningAPIServer) -> None:
+async def test_list_pages_are_of_one_revision(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     for name in "abcde":
         await api.create(config_map(name))
     first = await api.list("ConfigMap", "default", limit=2)
@@ -103,7 +103,7 @@ async def test_list_pages_are_of_one_revision(api: RunningAPIServer) -> None:
     assert rest["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
 
 
-async def test_label_and_field_selectors(api: RunningAPIServer) -> None:
+async def test_label_and_field_selectors(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     for name in "ab":
         obj = config_map(name)
         obj["metadata"]["labels"] = {"l": name}
@@ -113,7 +113,9 @@ async def test_label_and_field_selectors(api: RunningAPIServer) -> None:
     assert [i["metadata"]["name"] for i in listed["items"]] == ["a"]
 
 
-async def test_unknown_fields_warn_by_default_and_are_refused_when_strict(api: RunningAPIServer) -> None:
+async def test_unknown_fields_warn_by_default_and_are_refused_when_strict(
+    autojump_clock: MockClock, api: RunningAPIServer
+) -> None:
     body = {**config_map("a"), "nope": 1}
     answer = await api.send("create", "ConfigMap", body=body)
     assert answer.status == 201
@@ -123,7 +125,9 @@ async def test_unknown_fields_warn_by_default_and_are_refused_when_strict(api: R
     assert 'strict decoding error: unknown field "nope"' in json.loads(answer.body)["message"]
 
 
-async def test_nothing_is_created_in_a_namespace_that_is_missing_or_going(api: RunningAPIServer) -> None:
+async def test_nothing_is_created_in_a_namespace_that_is_missing_or_going(
+    autojump_clock: MockClock, api: RunningAPIServer
+) -> None:
     obj = config_map("a")
     obj["metadata"]["namespace"] = "gone"
     with pytest.raises(ApiError) as refused:
@@ -138,12 +142,12 @@ async def test_nothing_is_created_in_a_namespace_that_is_missing_or_going(api: R
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"null", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 500])
-async def test_malformed_bodies_are_refused(api: RunningAPIServer, body: bytes) -> None:
+async def test_malformed_bodies_are_refused(autojump_clock: MockClock, api: RunningAPIServer, body: bytes) -> None:
     answer = await api.send("create", "ConfigMap", body=body)
     assert answer.status == 400
     assert json.loads(answer.body)["reason"] == "BadRequest"
 
 
-async def test_oversized_body_is_refused(api: RunningAPIServer) -> None:
+async def test_oversized_body_is_refused(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     answer = await api.send("create", "ConfigMap", body=b" " * (3 * 1024 * 1024 + 1))
     assert answer.status == 413

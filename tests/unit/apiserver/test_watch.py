@@ -16,7 +16,7 @@ from tests.kit.apiserver import RunningAPIServer, running_apiserver
 
 
 @pytest.fixture
-async def api(autojump_clock: MockClock) -> AsyncIterator[RunningAPIServer]:
+async def api() -> AsyncIterator[RunningAPIServer]:
     async with running_apiserver() as running:
         yield running
 
@@ -33,7 +33,7 @@ async def drain(watch: WatchAnswer) -> list[tuple[str, str]]:
     return found
 
 
-async def test_state_first_then_changes(api: RunningAPIServer) -> None:
+async def test_state_first_then_changes(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     await api.create(config_map("a"))
     watch = await api.watch("ConfigMap", timeout_seconds=5)
     made = await api.create(config_map("b"))
@@ -42,7 +42,9 @@ async def test_state_first_then_changes(api: RunningAPIServer) -> None:
     assert await drain(watch) == [("ADDED", "a"), ("ADDED", "b"), ("MODIFIED", "b"), ("DELETED", "a")]
 
 
-async def test_watch_from_a_list_misses_nothing_and_repeats_nothing(api: RunningAPIServer) -> None:
+async def test_watch_from_a_list_misses_nothing_and_repeats_nothing(
+    autojump_clock: MockClock, api: RunningAPIServer
+) -> None:
     await api.create(config_map("a"))
     listed = await api.list("ConfigMap")
     await api.create(config_map("b"))
@@ -51,7 +53,7 @@ async def test_watch_from_a_list_misses_nothing_and_repeats_nothing(api: Running
     assert await drain(watch) == [("ADDED", "b"), ("ADDED", "c")]
 
 
-async def test_selectors_turn_changes_into_added_and_deleted(api: RunningAPIServer) -> None:
+async def test_selectors_turn_changes_into_added_and_deleted(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     watch = await api.watch("ConfigMap", label_selector="l=1", timeout_seconds=5)
     made = await api.create(config_map("a"))
     made["metadata"]["labels"] = {"l": "1"}
@@ -61,7 +63,7 @@ async def test_selectors_turn_changes_into_added_and_deleted(api: RunningAPIServ
     assert await drain(watch) == [("ADDED", "a"), ("DELETED", "a")]
 
 
-async def test_initial_events_end_with_an_annotated_bookmark(api: RunningAPIServer) -> None:
+async def test_initial_events_end_with_an_annotated_bookmark(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     await api.create(config_map("a"))
     watch = await api.watch(
         "ConfigMap",
@@ -77,7 +79,7 @@ async def test_initial_events_end_with_an_annotated_bookmark(api: RunningAPIServ
     assert end["metadata"]["resourceVersion"] == str(api.store.revision)
 
 
-async def test_bookmarks_tell_how_far_the_watch_is(api: RunningAPIServer) -> None:
+async def test_bookmarks_tell_how_far_the_watch_is(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     watch = await api.watch("ConfigMap", resource_version=str(api.store.revision), allow_watch_bookmarks=True)
     await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "elsewhere"}})
     batch = await watch.stream.receive_batch()
@@ -88,7 +90,7 @@ async def test_bookmarks_tell_how_far_the_watch_is(api: RunningAPIServer) -> Non
     assert list(await watch.stream.receive_batch()) == []
 
 
-async def test_compacted_revision_is_gone(api: RunningAPIServer) -> None:
+async def test_compacted_revision_is_gone(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     for name in "abc":
         await api.create(config_map(name))
     await api.store.compact(api.store.revision)
@@ -99,7 +101,7 @@ async def test_compacted_revision_is_gone(api: RunningAPIServer) -> None:
     assert list(await watch.stream.receive_batch()) == []
 
 
-async def test_slow_reader_is_gone(api: RunningAPIServer) -> None:
+async def test_slow_reader_is_gone(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     watch = await api.watch("ConfigMap", resource_version=str(api.store.revision))
     made = await api.create(config_map("a"))
     for number in range(limits.WATCH_EVENTS + 1):
@@ -109,7 +111,7 @@ async def test_slow_reader_is_gone(api: RunningAPIServer) -> None:
     assert json.loads(event.object)["code"] == 410
 
 
-async def test_watchers_share_the_stored_bytes(api: RunningAPIServer) -> None:
+async def test_watchers_share_the_stored_bytes(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     watches = [await api.watch("ConfigMap", timeout_seconds=5) for _ in range(2)]
     await api.create(config_map("a"))
     first, second = [(await watch.stream.receive_batch())[0].object for watch in watches]
