@@ -1,0 +1,86 @@
+"""Who asks: client certificates, bearer tokens, or nobody.
+
+Owns which credentials are known and how they become a user. A credential that is wrong is a 401; none at all is the
+anonymous user, whom authorization then judges. Verifying a certificate's chain is TLS's business; its dates are ours.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from msgspec import Struct, structs
+
+from kube_actors.actors import Clock
+from kube_actors.api import errors
+from kube_actors.api.messages import ANONYMOUS, UserInfo
+
+AUTHENTICATED = "system:authenticated"
+BEARER = "bearer "
+WEBSOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."
+
+
+class Certificate(Protocol):
+    """What authentication reads of a client certificate whose chain TLS has verified."""
+
+    @property
+    def common_name(self) -> str: ...
+
+    @property
+    def organizations(self) -> Sequence[str]: ...
+
+    def valid_at(self, now: float) -> bool: ...
+
+
+class Token(Struct, frozen=True):
+    """A bearer token and whose it is."""
+
+    secret: str
+    user: UserInfo
+
+
+class Authenticator:
+    """Tells the user from credentials. Tokens may be added while it runs (bootstrap tokens, for instance)."""
+
+    def __init__(self, clock: Clock, tokens: Iterable[Token] = ()) -> None:
+        self._clock = clock
+        self._tokens: list[Token] = list(tokens)
+
+    def add(self, token: Token) -> None:
+        self._tokens.append(token)
+
+    def authenticate(self, certificate: Certificate | None, authorization: str | None) -> UserInfo:
+        """The user. Raises a 401 for a credential that is expired or unknown, as kube-apiserver does.
+
+        A good certificate is enough; a bad one does not hinder a good token.
+        """
+        wrong = False
+        if certificate is not None:
+            if certificate.common_name and certificate.valid_at(self._clock.now()):
+                return _authenticated(UserInfo(name=certificate.common_name, groups=tuple(certificate.organizations)))
+            wrong = True
+        if authorization is not None and authorization[: len(BEARER)].lower() == BEARER:
+            secret = authorization[len(BEARER) :].strip()
+            user = self._user_of(secret)
+            if user is not None:
+                return _authenticated(user)
+            wrong = True
+        if wrong:
+            raise errors.unauthorized()
+        return ANONYMOUS
+
+    def _user_of(self, secret: str) -> UserInfo | None:
+        """Compared in constant time, all of them, so that the time tells nothing of a near miss."""
+        offered = secret.encode()
+        found: UserInfo | None = None
+        for token in self._tokens:
+            if hmac.compare_digest(token.secret.encode(), offered):
+                found = token.user
+        return found
+
+
+def _authenticated(user: UserInfo) -> UserInfo:
+    if AUTHENTICATED in user.groups:
+        return user
+    return structs.replace(user, groups=(*user.groups, AUTHENTICATED))
