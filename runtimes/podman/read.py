@@ -77,10 +77,12 @@ def _addresses(settings: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(address for address in found if address))
 
 
-def read_sandbox_facts(raw: Mapping[str, Any]) -> SandboxFacts:
+def read_sandbox_facts(raw: Mapping[str, Any], host_name: str) -> SandboxFacts:
+    """From an inspection; a sandbox with the host's network has the host's name, whatever Podman says."""
     record, _ = record_of(raw["Config"].get("Labels"), "sandbox", raw["Id"])
     return SandboxFacts(
-        hostname="" if record.host_network else raw["Config"].get("Hostname", ""),
+        hostname=host_name if record.host_network else raw["Config"].get("Hostname", ""),
+        host_network=record.host_network,
         joins_pid=record.share_pid or record.host_pid,
         cgroup_parent=raw.get("HostConfig", {}).get("CgroupParent") or "",
     )

@@ -8,6 +8,7 @@ labels; this object remembers only what saves a round trip, or what Podman forge
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -44,6 +45,7 @@ from runtimes.contract import (
     WrongState,
 )
 from runtimes.labels import Kind, label_filter
+from runtimes.oomscore import lowest_oom_score
 from runtimes.pause import image_archive
 from runtimes.podman import commands, statistics
 from runtimes.podman.api import PodmanApi
@@ -59,7 +61,7 @@ from runtimes.podman.read import (
     read_status,
     record_of,
 )
-from runtimes.podman.spec import SandboxFacts, container_spec, linux_resources, sandbox_facts, sandbox_spec
+from runtimes.podman.spec import SandboxFacts, container_spec, linux_resources, sandbox_spec
 from runtimes.podman.streams import PodmanStreams
 
 V = TypeVar("V")
@@ -92,6 +94,8 @@ class PodmanRuntime:
         self._api = PodmanApi(url)
         self._streams = PodmanStreams(url)
         self._now = now
+        self._host_name = socket.gethostname()
+        self._lowest_oom_score = lowest_oom_score()
         self._starts = trio.CapacityLimiter(limits.CONCURRENT_STARTS)
         self._pulls = trio.CapacityLimiter(limits.CONCURRENT_PULLS)
         self._facts: dict[str, SandboxFacts] = {}
@@ -113,7 +117,7 @@ class PodmanRuntime:
 
     async def run_sandbox(self, config: SandboxConfig) -> Sandbox:
         async with self._starts:
-            sandbox_id = await self._create_sandbox(sandbox_spec(config))
+            sandbox_id = await self._create_sandbox(sandbox_spec(config, self._lowest_oom_score))
             try:
                 await self._api.ask("POST", f"/containers/{sandbox_id}/start", doing="start")
                 raw = await self._inspect(sandbox_id)
@@ -121,7 +125,7 @@ class PodmanRuntime:
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + limits.KILL_WAIT_SECONDS):
                     await self._remove(sandbox_id)
                 raise
-        _remember(self._facts, sandbox_id, sandbox_facts(config), REMEMBERED_SANDBOXES)
+        _remember(self._facts, sandbox_id, read_sandbox_facts(raw, self._host_name), REMEMBERED_SANDBOXES)
         return self._keep_sandbox(raw)
 
     async def _create_sandbox(self, spec: dict[str, Any]) -> str:
@@ -183,20 +187,32 @@ class PodmanRuntime:
     async def create_container(self, sandbox_id: str, config: ContainerConfig) -> str:
         facts = self._facts.get(sandbox_id)
         if facts is None:
-            facts = read_sandbox_facts(await self._inspect(sandbox_id))
+            facts = read_sandbox_facts(await self._inspect(sandbox_id), self._host_name)
             _remember(self._facts, sandbox_id, facts, REMEMBERED_SANDBOXES)
-        spec = container_spec(sandbox_id, facts, config)
+        spec = container_spec(sandbox_id, facts, config, self._lowest_oom_score)
         reply = await self._api.ask("POST", "/containers/create", body=spec, doing="create")
         return str(reply.json()["Id"])
 
     async def start_container(self, container_id: str) -> None:
         async with self._starts:
             try:
-                await self._api.ask("POST", f"/containers/{container_id}/start", doing="start")
+                if await self._prepare(container_id):
+                    await self._api.ask("POST", f"/containers/{container_id}/start", doing="start")
             except StartFailed as error:
                 _remember(self._failures, container_id, (error, self._now()), REMEMBERED_FAILURES)
                 raise
         self._failures.pop(container_id, None)
+
+    async def _prepare(self, container_id: str) -> bool:
+        """Whether it is left to be started. A start alone would bring a stopped sandbox back to life as well, with
+        another address; this first half of a start refuses, in the same words as for what is running already."""
+        reply = await self._api.ask("POST", f"/containers/{container_id}/init", doing="start")
+        if reply.status != 304:
+            return True
+        status = (await self._inspect(container_id))["State"]["Status"]
+        if status != "initialized" and read_state(status) != "running":
+            raise WrongState(f"the sandbox of container {container_id} is not running")
+        return bool(status == "initialized")
 
     async def stop_container(self, container_id: str, grace_seconds: float) -> None:
         try:

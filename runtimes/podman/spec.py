@@ -17,19 +17,12 @@ class SandboxFacts(msgspec.Struct, frozen=True):
     """What a container has to know of its sandbox before it can join."""
 
     hostname: str
+    host_network: bool
     joins_pid: bool  # the sandbox's process namespace (its own or the host's) instead of a private one
     cgroup_parent: str = ""
 
 
-def sandbox_facts(config: SandboxConfig) -> SandboxFacts:
-    return SandboxFacts(
-        hostname="" if config.host_network else config.hostname,
-        joins_pid=config.share_pid or config.host_pid,
-        cgroup_parent=config.cgroup_parent,
-    )
-
-
-def sandbox_spec(config: SandboxConfig) -> dict[str, Any]:
+def sandbox_spec(config: SandboxConfig, lowest_oom_score: int) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "name": sandbox_name(config),
         "image": PAUSE_IMAGE,
@@ -69,11 +62,13 @@ def sandbox_spec(config: SandboxConfig) -> dict[str, Any]:
     if config.cgroup_parent:
         spec["cgroup_parent"] = config.cgroup_parent
     if config.resources is not None:
-        _add_resources(spec, config.resources)
+        _add_resources(spec, config.resources, lowest_oom_score)
     return spec
 
 
-def container_spec(sandbox_id: str, sandbox: SandboxFacts, config: ContainerConfig) -> dict[str, Any]:
+def container_spec(
+    sandbox_id: str, sandbox: SandboxFacts, config: ContainerConfig, lowest_oom_score: int
+) -> dict[str, Any]:
     joined = {"nsmode": "container", "value": sandbox_id}
     environment = {"HOSTNAME": sandbox.hostname} if sandbox.hostname else {}
     spec: dict[str, Any] = {
@@ -84,7 +79,7 @@ def container_spec(sandbox_id: str, sandbox: SandboxFacts, config: ContainerConf
         "httpproxy": False,
         "netns": joined,
         "ipcns": joined,
-        "utsns": joined,
+        "utsns": {"nsmode": "host"} if sandbox.host_network else joined,
         "env": {**environment, **dict(config.env)},
         "log_configuration": {"driver": "k8s-file"},
     }
@@ -116,7 +111,7 @@ def container_spec(sandbox_id: str, sandbox: SandboxFacts, config: ContainerConf
         spec["devices"] = [
             {"path": f"{device.host_path}:{device.container_path}:{device.permissions}"} for device in config.devices
         ]
-    _add_resources(spec, config.resources)
+    _add_resources(spec, config.resources, lowest_oom_score)
     _add_security(spec, config)
     return spec
 
@@ -139,12 +134,12 @@ def linux_resources(resources: Resources) -> dict[str, Any]:
     return {name: group for name, group in given.items() if group}
 
 
-def _add_resources(spec: dict[str, Any], resources: Resources) -> None:
+def _add_resources(spec: dict[str, Any], resources: Resources, lowest_oom_score: int) -> None:
     limits = linux_resources(resources)
     if limits:
         spec["resource_limits"] = limits
     if resources.oom_score_adj is not None:
-        spec["oom_score_adj"] = resources.oom_score_adj
+        spec["oom_score_adj"] = max(resources.oom_score_adj, lowest_oom_score)
 
 
 def _add_security(spec: dict[str, Any], config: ContainerConfig) -> None:

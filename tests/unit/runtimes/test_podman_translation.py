@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,9 +21,10 @@ from runtimes.contract import (
     StartFailed,
 )
 from runtimes.labels import container_labels, sandbox_labels
+from runtimes.oomscore import lowest_oom_score
 from runtimes.podman.faults import Doing, failed_exec, fault_of
-from runtimes.podman.read import read_container, read_image, read_sandbox, read_status
-from runtimes.podman.spec import SandboxFacts, container_spec, linux_resources, sandbox_facts, sandbox_spec
+from runtimes.podman.read import read_container, read_image, read_sandbox, read_sandbox_facts, read_status
+from runtimes.podman.spec import SandboxFacts, container_spec, linux_resources, sandbox_spec
 
 SANDBOX = SandboxConfig(name="web", uid="u", namespace="default", hostname="web-0", labels={"app": "web"})
 NOT_FOUND = "OCI runtime attempted to invoke a command that was not found"
@@ -75,10 +77,12 @@ def test_an_exec_that_could_not_start_is_told_from_a_command_that_exits_127() ->
 
 def test_a_sandbox_with_the_hosts_network_takes_the_hosts_name() -> None:
     config = SandboxConfig(name="n", uid="u", namespace="d", hostname="web-0", host_network=True)
-    spec = sandbox_spec(config)
+    spec = sandbox_spec(config, -1000)
     assert spec["netns"] == {"nsmode": "host"}
     assert "hostname" not in spec
-    assert sandbox_facts(config).hostname == ""
+    raw = inspection(sandbox_labels(config), Status="running")
+    assert read_sandbox_facts(raw, "node-1").hostname == "node-1"
+    assert read_sandbox_facts(inspection(sandbox_labels(SANDBOX)), "node-1").hostname == "web-0"
 
 
 def test_a_sandbox_carries_its_names_ports_and_resolver() -> None:
@@ -91,7 +95,7 @@ def test_a_sandbox_carries_its_names_ports_and_resolver() -> None:
         extra_hosts=(("db", "1.2.3.4"),),
         port_mappings=(PortMapping(container_port=80, host_port=8080, protocol="UDP"),),
     )
-    spec = sandbox_spec(config)
+    spec = sandbox_spec(config, -1000)
     assert spec["hostname"] == "web-0"
     assert (spec["dns_server"], spec["dns_search"]) == (["10.0.0.10"], ["."])
     assert spec["hostadd"] == ["db:1.2.3.4"]
@@ -107,7 +111,7 @@ def test_a_container_joins_its_sandbox_and_keeps_strange_variables() -> None:
         mounts=(Mount(host_path="/a", container_path="/b", read_only=True, propagation="rslave"),),
         security=Security(user="1000", group="2000", supplemental_groups=(7,), capabilities_drop=("ALL",)),
     )
-    spec = container_spec("box", SandboxFacts(hostname="web-0", joins_pid=True), config)
+    spec = container_spec("box", SandboxFacts(hostname="web-0", host_network=False, joins_pid=True), config, -1000)
     joined = {"nsmode": "container", "value": "box"}
     assert all(spec[namespace] == joined for namespace in ("netns", "ipcns", "utsns", "pidns"))
     assert spec["env"] == {"HOSTNAME": "web-0", "a.b": "1", "X": "new"}
@@ -123,6 +127,18 @@ def test_memory_without_a_word_about_swap_means_no_swap() -> None:
         "memory": {"limit": 5, "swap": 5},
     }
     assert linux_resources(Resources()) == {}
+
+
+@pytest.mark.parametrize(("right", "lowest"), [("000001ffffffffff", -1000), ("00000000a80425fb", 200)])
+def test_nobody_is_shielded_from_the_kernel_better_than_the_machine_allows(
+    tmp_path: Path, right: str, lowest: int
+) -> None:
+    (tmp_path / "status").write_text(f"Name:\tx\nCapEff:\t{right}\n")
+    (tmp_path / "oom_score_adj").write_text("200\n")
+    assert lowest_oom_score(tmp_path) == lowest
+    config = ContainerConfig(name="c", image="i", resources=Resources(oom_score_adj=-997))
+    facts = SandboxFacts(hostname="", host_network=False, joins_pid=False)
+    assert container_spec("box", facts, config, lowest)["oom_score_adj"] == max(-997, lowest)
 
 
 def inspection(labels: dict[str, str], **state: Any) -> dict[str, Any]:
