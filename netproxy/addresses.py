@@ -110,9 +110,13 @@ class LoopbackRange:
         self._lock.close()
 
 
-def reserve_loopback_range() -> LoopbackRange:
-    """The first free /16 of 127.64.0.0 to 127.191.0.0. It is free again when closed, or when the process ends."""
-    for second in _LOOPBACK_SLICES:
+def reserve_loopback_range(wanted: str | None = None) -> LoopbackRange:
+    """The /16 that is wanted, else the first free one of 127.64.0.0 to 127.191.0.0.
+
+    It is free again when closed, or when the process ends. TierUnavailable when it is taken, or all are.
+    """
+    slices = _LOOPBACK_SLICES if wanted is None else (int(wanted.split(".")[1]),)
+    for second in slices:
         lock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             lock.bind((f"127.{second}.255.254", _RESERVATION_PORT))
@@ -120,6 +124,8 @@ def reserve_loopback_range() -> LoopbackRange:
             lock.close()
             continue
         return LoopbackRange(f"127.{second}.0.0/16", lock)
+    if wanted is not None:
+        raise TierUnavailable("loopback", f"{wanted} is taken by another cluster on this host")
     raise TierUnavailable("loopback", f"all {len(_LOOPBACK_SLICES)} slices of 127.0.0.0/8 are taken")
 
 

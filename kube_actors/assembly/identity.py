@@ -1,0 +1,22 @@
+"""Who the components are to the API server: their users and groups, over a channel and in their certificates."""
+
+from __future__ import annotations
+
+from kube_actors.api.messages import UserInfo
+
+AUTHENTICATED = "system:authenticated"
+
+ADMIN = UserInfo(name="kubernetes-admin", groups=("system:masters", AUTHENTICATED))
+SCHEDULER = UserInfo(name="system:kube-scheduler", groups=(AUTHENTICATED,))
+CONTROLLERS = UserInfo(name="system:kube-controller-manager", groups=(AUTHENTICATED,))
+CLOUD = UserInfo(name="system:cloud-controller-manager", groups=(AUTHENTICATED,))
+PROXY = UserInfo(name="system:kube-proxy", groups=(AUTHENTICATED,))
+KUBELET_CLIENT = UserInfo(name="kube-apiserver-kubelet-client", groups=("system:masters", AUTHENTICATED))
+"""As whom the API server calls a kubelet."""
+
+COMPONENTS = {"scheduler": SCHEDULER, "controllers": CONTROLLERS, "cloud": CLOUD, "proxy": PROXY}
+
+
+def node(name: str) -> UserInfo:
+    """A node's identity (node authorization, NodeRestriction)."""
+    return UserInfo(name=f"system:node:{name}", groups=("system:nodes", AUTHENTICATED))
