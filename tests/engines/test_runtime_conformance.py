@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from runtimes.contract import (
     STDERR,
@@ -43,10 +44,20 @@ from tests.kit.runtimes import (
         pytest.param("podman", marks=pytest.mark.podman),
     ]
 )
-async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    if request.param == "simulated":
-        request.getfixturevalue("autojump_clock")
-    async with open_bench(request.param) as bench:
+def engine_name(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def clock(engine_name: str) -> trio.abc.Clock | None:
+    """Virtual time for the simulated engine; the real one for real engines."""
+    return trio.testing.MockClock(autojump_threshold=0) if engine_name == "simulated" else None
+
+
+@pytest.fixture
+async def bench(engine_name: str, clock: trio.abc.Clock | None) -> AsyncIterator[Bench]:
+    async with open_bench(engine_name) as bench:
         yield bench
 
 
