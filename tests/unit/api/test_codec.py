@@ -8,6 +8,7 @@ from kube_actors.api import codec
 from kube_actors.api.dynamic import Dynamic
 from kube_actors.api.types.core_v1 import Container, Pod, PodSpec, Secret
 from kube_actors.api.types.meta_v1 import ObjectMeta
+from kube_actors.api.types.partial import PartialObjectMetadata
 from kube_actors.api.types.rbac_v1 import ClusterRole
 
 POD = b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"x"},"spec":{"containers":[{"image":"b","name":"a"}]}}'
@@ -91,3 +92,9 @@ def test_items_of_a_list_need_no_type():
 
 def test_secret_bytes_stay_base64():
     assert codec.decode(b'{"data":{"a":"eA=="}}', Secret).data == {"a": "eA=="}
+
+
+def test_only_the_metadata():
+    partial = codec.decode(POD, PartialObjectMetadata)
+    assert (partial.gvk, partial.metadata.name) == (("", "v1", "Pod"), "x")
+    assert codec.encode(partial) == b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"x"}}'
