@@ -69,7 +69,7 @@ def test_nearly_every_definition_with_a_kind_has_a_struct():
     assert len(KINDS) > 150
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(objects())
 def test_a_round_trip_is_stable_and_loses_nothing_but_emptiness(found):
     struct, content = found
@@ -90,14 +90,14 @@ def less_empty(value):
     return [less_empty(item) for item in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(objects())
 def test_repairs_leave_a_right_object_alone(found):
     struct, content = found
     assert codec.convert(relax(content, struct), struct) == codec.convert(content, struct)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(objects(), st.data())
 def test_nulls_mean_absence(found, data):
     struct, content = found
