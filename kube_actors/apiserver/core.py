@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from kube_actors.actors import System
+from kube_actors.api import time
 from kube_actors.api.messages import Answer, Options, Request
 from kube_actors.api.node_messages import NodeGateway
-from kube_actors.apiserver import scalars
 from kube_actors.apiserver.facets import FacetCache
 from kube_actors.apiserver.kinds import Kind, Kinds
 from kube_actors.store.contract import Store
@@ -42,7 +42,7 @@ class Core:
         self.facets = FacetCache()
 
     def now_text(self) -> str:
-        return scalars.seconds_text(self.system.clock.now())
+        return time.format_time(self.system.clock.now())
 
 
 class Call:

@@ -10,9 +10,9 @@ from typing import Any
 
 from msgspec import structs
 
-from kube_actors.api import errors
+from kube_actors.api import errors, time
 from kube_actors.api.messages import Answer
-from kube_actors.apiserver import encoding, limits, reading, scalars
+from kube_actors.apiserver import encoding, limits, reading
 from kube_actors.apiserver.admission.chain import Attempt
 from kube_actors.apiserver.core import Call
 from kube_actors.apiserver.delete_options import DeleteOptions, delete_options
@@ -124,11 +124,11 @@ def _mark(call: Call, obj: JSONObject, grace: int) -> None:
         known = metadata.get("deletionGracePeriodSeconds", 0)
         if grace >= known:
             return
-        first = scalars.seconds_of(metadata["deletionTimestamp"]) - known
-        metadata["deletionTimestamp"] = scalars.seconds_text(first + grace)
+        first = time.parse_time(metadata["deletionTimestamp"]) - known
+        metadata["deletionTimestamp"] = time.format_time(first + grace)
         metadata["deletionGracePeriodSeconds"] = grace
         return
-    metadata["deletionTimestamp"] = scalars.seconds_text(now + grace)
+    metadata["deletionTimestamp"] = time.format_time(now + grace)
     metadata["deletionGracePeriodSeconds"] = grace
     if metadata.get("generation"):
         metadata["generation"] += 1

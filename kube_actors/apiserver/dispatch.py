@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from kube_actors.api import errors
 from kube_actors.api.messages import AnyAnswer, Request
-from kube_actors.apiserver import creating, deleting, reading, updating, watching
+from kube_actors.apiserver import creating, deleting, patching, reading, updating, watching
 from kube_actors.apiserver.core import Call, Core
 from kube_actors.apiserver.subresources import SUBRESOURCES
 
@@ -21,6 +21,7 @@ _VERBS: dict[str, Serve] = {
     "watch": watching.watch,
     "create": creating.create,
     "update": updating.update,
+    "patch": patching.patch,
     "delete": deleting.delete,
     "deletecollection": deleting.delete_collection,
 }

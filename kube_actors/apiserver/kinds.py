@@ -33,13 +33,18 @@ class Kind:
         return self.resource.name
 
     @property
+    def definition(self) -> schema.Definition:
+        """The schema of the kind."""
+        resource = self.resource
+        found = schema.for_kind(resource.group, resource.version, resource.kind)
+        assert found is not None, f"no schema for {resource.kind} in {resource.api_version}"
+        return found
+
+    @property
     def shape(self) -> Shape:
         """Compiled at first use."""
         if self._shape is None:
-            resource = self.resource
-            found = schema.for_kind(resource.group, resource.version, resource.kind)
-            assert found is not None, f"no schema for {resource.kind} in {resource.api_version}"
-            self._shape = compiled(found.name)
+            self._shape = compiled(self.definition.name)
         return self._shape
 
     def key(self, namespace: str, name: str) -> str:

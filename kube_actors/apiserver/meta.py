@@ -36,6 +36,8 @@ def prepare_create(meta: JSONObject, strategy: Strategy, *, uid: str, now: str) 
 def prepare_update(meta: JSONObject, old: JSONObject) -> None:
     """Carry over what clients may not change; generation is the caller's to bump."""
     for key in (*_SERVER_OWNED, "generation"):
+        if key == "uid" and key in meta:
+            continue
         if key in old:
             meta[key] = old[key]
         else:

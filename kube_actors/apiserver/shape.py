@@ -12,10 +12,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from kube_actors.api import schema
+from kube_actors.api import schema, time
 from kube_actors.api.quantity import QuantityError, canonical
 from kube_actors.apiserver import zeros
-from kube_actors.apiserver.scalars import time_text
 
 JSONObject = dict[str, Any]
 ABSENT: Any = object()
@@ -183,13 +182,13 @@ def _time(micro: bool) -> Reader:
     def read(value: Any, place: Place, problems: list[str]) -> Any:
         if type(value) is not str:
             raise _refuse(value, place, "v1.MicroTime" if micro else "v1.Time")
-        text = time_text(value, micro=micro)
-        if text is None:
+        try:
+            return time.format_micro_time(time.parse_time(value)) if micro else time.format_time(time.parse_time(value))
+        except time.TimeError:
             raise WrongType(
                 f'parsing time "{value}" as "2006-01-02T15:04:05'
                 f'{".000000" if micro else ""}Z07:00": cannot parse "{value}" as "2006"'
-            )
-        return text
+            ) from None
 
     return read
 

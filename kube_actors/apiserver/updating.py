@@ -6,7 +6,7 @@ patch, a sub-resource) is handed in. A write that changes nothing is not written
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from kube_actors.api import errors
@@ -17,7 +17,8 @@ from kube_actors.apiserver.core import Call
 from kube_actors.store.contract import Entry, RevisionConflict
 
 JSONObject = dict[str, Any]
-Build = Callable[[JSONObject], JSONObject | Awaitable[JSONObject]]
+Build = Callable[[JSONObject], JSONObject]
+"""Makes the new state from the old one, both the request's own."""
 
 
 async def update(call: Call) -> Answer:
@@ -34,10 +35,10 @@ async def update(call: Call) -> Answer:
     kept = encoding.encode(submitted)
     version = submitted["metadata"].get("resourceVersion", "")
     attempts = limits.UPDATE_RETRIES if version in ("", "0") else 1
-    return await write(call, lambda old: encoding.decode(kept), attempts=attempts, kind_of_write="update")
+    return await write(call, lambda old: encoding.decode(kept), attempts=attempts)
 
 
-async def write(call: Call, build: Callable[[JSONObject], JSONObject], *, attempts: int, kind_of_write: str) -> Answer:
+async def write(call: Call, build: Build, *, attempts: int) -> Answer:
     """Read, build, store; again when the object has changed under an unconditional write."""
     for attempt in range(attempts):
         entry = await reading.find(call)
@@ -54,7 +55,7 @@ async def write(call: Call, build: Callable[[JSONObject], JSONObject], *, attemp
     raise AssertionError("a write ends stored or refused")
 
 
-async def _once(call: Call, entry: Entry, build: Callable[[JSONObject], JSONObject]) -> bytes:
+async def _once(call: Call, entry: Entry, build: Build) -> bytes:
     """One attempt against one stored state; raises RevisionConflict when that state is not the newest."""
     core, kind = call.core, call.kind
     old, new = encoding.decode(entry.value), build(encoding.decode(entry.value))
@@ -104,7 +105,7 @@ def check_revision(call: Call, metadata: JSONObject, old: JSONObject, entry: Ent
     elif not call.kind.strategy.unconditional_update and call.request.verb == "update":
         raise errors.invalid(resource, call.name, [revisions.revision_required(text)])
     uid = metadata.get("uid", "")
-    if uid and uid != old.get("uid", ""):
+    if call.request.verb == "update" and uid and uid != old.get("uid", ""):
         raise errors.conflict(
             resource,
             call.name,

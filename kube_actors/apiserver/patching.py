@@ -1,0 +1,152 @@
+"""patch: JSON patch, JSON merge patch and strategic merge patch.
+
+Owns which patch types are taken and how a patched object is read again. The patch languages are `api.patches` and
+`api.strategic`; storing is `updating.write`. Server-side apply is not served yet and is refused as a media type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kube_actors.api import errors, messages, patches, strategic
+from kube_actors.api import field_errors as fields
+from kube_actors.api.errors import ApiError, Details, Status
+from kube_actors.api.messages import Answer
+from kube_actors.apiserver import bodies, encoding, limits, updating
+from kube_actors.apiserver.core import Call
+from kube_actors.apiserver.kinds import Kind
+from kube_actors.apiserver.shape import Duplicates, WrongType
+
+JSONObject = dict[str, Any]
+Apply = Callable[[JSONObject], JSONObject]
+
+_OPERATION_FIELDS = ("op", "path", "from", "value")
+
+
+async def patch(call: Call) -> Answer:
+    """PATCH of an object or its status."""
+    bodies.check_write_options(call, "PatchOptions")
+    apply = applier(call, call.kind)
+    known = list(call.warnings)
+
+    def build(old: JSONObject) -> JSONObject:
+        call.warnings[:] = known
+        return patched(call, call.kind, apply, old)
+
+    return await updating.write(call, build, attempts=limits.PATCH_RETRIES)
+
+
+def applier(call: Call, kind: Kind) -> Apply:
+    """The body as a function on objects of a kind; refuses media types and bodies that cannot be."""
+    body = call.request.body
+    bodies.check_size(body)
+    media = bodies.media_type(call.request.content_type)
+    if media == messages.JSON_PATCH:
+        operations = patches.decode_json_patch(body)
+        _note_operations(call, kind, body)
+        return lambda old: _object(patches.apply_json_patch(old, operations))
+    if media not in (messages.MERGE_PATCH, messages.STRATEGIC_PATCH):
+        raise _unsupported()
+    if kind.resource.custom and media == messages.STRATEGIC_PATCH:
+        raise errors.unsupported_media_type((messages.JSON_PATCH, messages.MERGE_PATCH, messages.APPLY_PATCH))
+    change = patches.decode_merge_patch(body)
+    _note_duplicates(call, kind, body)
+    if media == messages.MERGE_PATCH:
+        return lambda old: _object(patches.apply_merge_patch(old, change))
+    definition = kind.definition
+    return lambda old: strategic.apply_strategic_patch(old, change, definition)
+
+
+def _unsupported() -> ApiError:
+    message = "415: Unsupported Media Type"
+    return ApiError(Status(message=message, reason="UnsupportedMediaType", details=Details(), code=415))
+
+
+def _object(value: Any) -> JSONObject:
+    """A JSON patch may leave anything at the root."""
+    return value if isinstance(value, dict) else {}
+
+
+def patched(call: Call, kind: Kind, apply: Apply, old: JSONObject) -> JSONObject:
+    """The object after the patch, in canonical shape and defaulted. Raises ApiError."""
+    raw = apply(old)
+    check_identity(call, raw)
+    resource = kind.resource
+    api_version = raw.get("apiVersion", resource.api_version)
+    if api_version != resource.api_version or raw.get("kind", resource.kind) != resource.kind:
+        where = 'in scheme "pkg/api/legacyscheme/scheme.go:30"'
+        raise _unreadable(
+            raw, f'no kind "{raw.get("kind", resource.kind)}" is registered for version "{api_version}" {where}'
+        )
+    problems: list[str] = []
+    try:
+        found = kind.conform(raw, problems)
+    except WrongType as error:
+        raise _unreadable(raw, str(error)) from None
+    if problems:
+        if bodies.strictness(call) == "Strict":
+            raise _unreadable(raw, f"strict decoding error: {', '.join(problems)}")
+        bodies.treat(call, kind, problems)
+    kind.strategy.default(found)
+    return found
+
+
+def _unreadable(raw: JSONObject, why: str) -> ApiError:
+    text = encoding.encode(raw).decode()
+    return errors.invalid("", "", [fields.invalid("patch", text, why)])
+
+
+def check_identity(call: Call, raw: JSONObject) -> None:
+    """A patch may not move an object."""
+    metadata = raw.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    name = metadata.get("name")
+    if not name:
+        raise errors.bad_request(
+            f"the name of the object ({call.name} based on URL) was undeterminable: name must be provided"
+        )
+    if name != call.name:
+        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.name})")
+    if call.kind.namespaced and metadata.get("namespace", call.namespace) != call.namespace:
+        raise errors.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+
+
+def _note_duplicates(call: Call, kind: Kind, body: bytes) -> None:
+    """Repeated keys in a merge patch, as fieldValidation asks."""
+    if bodies.strictness(call) == "Ignore":
+        return
+    problems: list[str] = []
+    _collect(bodies.parse_json(body, mark=True), "", problems)
+    if problems:
+        bodies.treat(call, kind, problems)
+
+
+def _collect(value: Any, path: str, problems: list[str]) -> None:
+    if isinstance(value, dict):
+        if type(value) is Duplicates:
+            problems.extend(f'duplicate field "{fields.child(path, key)}"' for key in value.repeated)
+        for key, item in value.items():
+            _collect(item, fields.child(path, key), problems)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _collect(item, f"{path}[{index}]", problems)
+
+
+def _note_operations(call: Call, kind: Kind, body: bytes) -> None:
+    """Unknown and repeated keys of JSON patch operations."""
+    if bodies.strictness(call) == "Ignore":
+        return
+    problems: list[str] = []
+    for index, operation in enumerate(bodies.parse_json(body, mark=True)):
+        if not isinstance(operation, dict):
+            continue
+        if type(operation) is Duplicates:
+            problems.extend(f'json patch duplicate field "[{index}].{key}"' for key in operation.repeated)
+        for key in operation:
+            if key not in _OPERATION_FIELDS:
+                problems.append(f'json patch unknown field "[{index}].{key}"')
+    if problems:
+        bodies.treat(call, kind, problems)
