@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .answers import ExecResult, ObjectEvent, ObjectList
     from .cache import Cache
     from .client import Client
+    from .config import HTTPConfig
     from .errors import (
         ClientError,
         KubeconfigError,
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
         UnknownKind,
     )
     from .events import EventRecorder, RecorderStatistics, reference_to
+    from .http import HTTPTransport
     from .informer import Handler, Informer, InformerFactory
     from .kinds import key_of, split_key
+    from .kubeconfig import Kubeconfig, in_cluster, load_config
     from .leader import ElectionConfig, LeaderElector, elected
     from .ratelimits import ItemBackoff, LimitedBackoff, RateLimiter, TokenBucket
     from .transport import APIMailbox, ChannelTransport, Transport
@@ -37,6 +40,7 @@ _HOMES = {
     "answers": ("ExecResult", "ObjectEvent", "ObjectList"),
     "cache": ("Cache",),
     "client": ("Client",),
+    "config": ("HTTPConfig",),
     "errors": (
         "ClientError",
         "KubeconfigError",
@@ -49,8 +53,10 @@ _HOMES = {
         "UnknownKind",
     ),
     "events": ("EventRecorder", "RecorderStatistics", "reference_to"),
+    "http": ("HTTPTransport",),
     "informer": ("Handler", "Informer", "InformerFactory"),
     "kinds": ("key_of", "split_key"),
+    "kubeconfig": ("Kubeconfig", "in_cluster", "load_config"),
     "leader": ("ElectionConfig", "LeaderElector", "elected"),
     "ratelimits": ("ItemBackoff", "LimitedBackoff", "RateLimiter", "TokenBucket"),
     "transport": ("APIMailbox", "ChannelTransport", "Transport"),
@@ -78,10 +84,13 @@ __all__ = [
     "ElectionConfig",
     "EventRecorder",
     "ExecResult",
+    "HTTPConfig",
+    "HTTPTransport",
     "Handler",
     "Informer",
     "InformerFactory",
     "ItemBackoff",
+    "Kubeconfig",
     "KubeconfigError",
     "LeaderElector",
     "LeadershipLost",
@@ -102,7 +111,9 @@ __all__ = [
     "Watcher",
     "WorkQueue",
     "elected",
+    "in_cluster",
     "key_of",
+    "load_config",
     "reference_to",
     "split_key",
 ]

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from kube_actors.actors import Mailbox, MailboxClosed, MailboxFull, System
 from kube_actors.api.errors import ApiError
+from kube_actors.api.time import format_time
 from kube_actors.api.types.core_v1 import Event, EventSource, ObjectReference
 from kube_actors.api.types.meta_v1 import ObjectMeta
 
@@ -20,7 +21,6 @@ from . import limits
 from .client import Client
 from .correlate import Correlator, Occurrence, Verdict, Written
 from .errors import TransportError
-from .stamps import rfc3339
 
 
 class RecorderStatistics(Struct, frozen=True, kw_only=True):
@@ -137,7 +137,7 @@ class EventRecorder:
 
     async def _count(self, occurrence: Occurrence, verdict: Verdict, previous: Written) -> bool:
         """Raise the count of an event; False when it is no longer there."""
-        body = {"count": verdict.count, "lastTimestamp": rfc3339(occurrence.at), "message": verdict.message}
+        body = {"count": verdict.count, "lastTimestamp": format_time(occurrence.at), "message": verdict.message}
         try:
             await self._client.patch(Event, previous.name, body, namespace=previous.namespace, patch_type="strategic")
         except ApiError as error:
@@ -158,7 +158,7 @@ class EventRecorder:
         # Nanoseconds keep names apart; the clock may be coarse or virtual, so the lowest digits are drawn.
         number = int(occurrence.at * 1_000_000) * 1000 + self._entropy.integer(0, 999_999)
         name = f"{about.name}.{number:x}"
-        moment = rfc3339(occurrence.at)
+        moment = format_time(occurrence.at)
         await self._client.create(
             Event(
                 metadata=ObjectMeta(name=name, namespace=namespace),

@@ -16,13 +16,13 @@ from msgspec import Struct, structs
 
 from kube_actors.actors import System
 from kube_actors.api.errors import ApiError
+from kube_actors.api.time import format_micro_time
 from kube_actors.api.types.coordination_v1 import Lease, LeaseSpec
 from kube_actors.api.types.meta_v1 import ObjectMeta
 
 from . import limits
 from .client import Client
 from .errors import LeadershipLost, TransportError
-from .stamps import rfc3339_micro
 
 
 class ElectionConfig(Struct, frozen=True, kw_only=True):
@@ -162,7 +162,7 @@ class Election:
         return self.config.retry_seconds * (1.0 + (limits.LEASE_JITTER - 1.0) * jitter)
 
     def _spec(self, previous: LeaseSpec | None, at: float) -> LeaseSpec:
-        stamp = rfc3339_micro(at)
+        stamp = format_micro_time(at)
         ours = previous is not None and previous.holder_identity == self.config.identity
         transitions = (previous.lease_transitions or 0) if previous is not None else 0
         return LeaseSpec(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from kube_actors.api.time import parse_time
 from kube_actors.api.types.coordination_v1 import Lease, LeaseSpec
 from kube_actors.api.types.meta_v1 import ObjectMeta
 from kube_actors.client.leader import Election, ElectionConfig, Found, Held, Lost, Pause, Refused, Write
-from kube_actors.client.stamps import unix_seconds
 
 CONFIG = ElectionConfig(name="scheduler", namespace="kube-system", identity="a")
 
@@ -72,7 +72,7 @@ def test_renewing_keeps_the_time_of_acquisition_and_the_transitions() -> None:
     assert isinstance(effect, Write)
     assert effect.spec.acquire_time == "2026-01-01T00:00:00.000000Z"
     assert effect.spec.lease_transitions == 7
-    assert unix_seconds(effect.spec.renew_time or "") == 1002.0
+    assert parse_time(effect.spec.renew_time or "") == 1002.0
 
 
 def test_failing_to_renew_is_borne_until_the_deadline() -> None:

@@ -117,6 +117,7 @@ async def test_deletions_missed_while_away_are_made_up_for(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(informer.run)
         await informer.synced()
+        await wait_all_tasks_blocked()  # the watch is open
         changes.clear()
         transport.down = True
         transport.cut()
