@@ -105,15 +105,17 @@ def read_container(raw: Mapping[str, Any], failures: Mapping[str, StartFailed]) 
     )
 
 
-def read_status(raw: Mapping[str, Any], failure: tuple[StartFailed, float] | None) -> ContainerStatus:
-    """From an inspection; Podman forgets a failed start, so its cause and time come from us."""
+def read_status(
+    raw: Mapping[str, Any], failure: tuple[StartFailed, float] | None = None, *, out_of_memory: bool = False
+) -> ContainerStatus:
+    """From an inspection; what Podman forgets (a failed start) or overlooks (memory run out) comes from us."""
     record, labels = record_of(raw["Config"].get("Labels"), "container", raw["Id"])
     engine = raw["State"]
     state: ContainerState = "exited" if failure is not None else read_state(engine["Status"])
     started = parse_seconds(engine.get("StartedAt") or "")
     finished = exit_code = None
     reason = message = ""
-    oom = bool(engine.get("OOMKilled"))
+    oom = out_of_memory or bool(engine.get("OOMKilled"))
     if failure is not None:
         exit_code, finished, reason, message = failure[0].exit_code, failure[1], "StartError", failure[0].message
     elif state == "exited":

@@ -21,6 +21,7 @@ import trio
 
 from runtimes import limits
 from runtimes.contract import (
+    EXIT_KILLED,
     Auth,
     Container,
     ContainerConfig,
@@ -51,6 +52,7 @@ from runtimes.podman import commands, statistics
 from runtimes.podman.api import PodmanApi
 from runtimes.podman.limits import REMEMBERED_FAILURES, REMEMBERED_SANDBOXES
 from runtimes.podman.logfile import open_log
+from runtimes.podman.oomkills import killed_for_memory
 from runtimes.podman.read import (
     read_container,
     read_image,
@@ -99,8 +101,9 @@ class PodmanRuntime:
         self._starts = trio.CapacityLimiter(limits.CONCURRENT_STARTS)
         self._pulls = trio.CapacityLimiter(limits.CONCURRENT_PULLS)
         self._facts: dict[str, SandboxFacts] = {}
-        self._sandboxes: dict[str, tuple[object, Sandbox]] = {}  # by id: when it was started, and what it is
+        self._sandboxes: dict[str, Sandbox] = {}  # those that were ready when last looked at
         self._failures: dict[str, tuple[StartFailed, float]] = {}
+        self._out_of_memory: dict[str, bool] = {}
 
     async def aclose(self) -> None:
         self._api.close()
@@ -140,7 +143,7 @@ class PodmanRuntime:
     def _keep_sandbox(self, raw: Mapping[str, Any]) -> Sandbox:
         sandbox = read_sandbox(raw)
         if sandbox.state == "ready":
-            _remember(self._sandboxes, sandbox.id, (sandbox.created_at, sandbox), REMEMBERED_SANDBOXES)
+            _remember(self._sandboxes, sandbox.id, sandbox, REMEMBERED_SANDBOXES)
         return sandbox
 
     async def stop_sandbox(self, sandbox_id: str) -> None:
@@ -174,7 +177,7 @@ class PodmanRuntime:
             for raw in listed:
                 known = self._sandboxes.get(raw["Id"])
                 if known is not None and read_state(raw["State"]) == "running":
-                    found[raw["Id"]] = known[1]
+                    found[raw["Id"]] = known
                 else:
                     nursery.start_soon(look, raw)
         return tuple(found[raw["Id"]] for raw in listed if raw["Id"] in found)
@@ -202,6 +205,7 @@ class PodmanRuntime:
                 _remember(self._failures, container_id, (error, self._now()), REMEMBERED_FAILURES)
                 raise
         self._failures.pop(container_id, None)
+        self._out_of_memory.pop(container_id, None)
 
     async def _prepare(self, container_id: str) -> bool:
         """Whether it is left to be started. A start alone would bring a stopped sandbox back to life as well, with
@@ -244,6 +248,7 @@ class PodmanRuntime:
         except NotFound:
             pass  # what is gone already is no error
         self._failures.pop(identity, None)
+        self._out_of_memory.pop(identity, None)
 
     async def list_containers(
         self, labels: Mapping[str, str] = {}, *, sandbox_id: str | None = None
@@ -269,7 +274,18 @@ class PodmanRuntime:
         return raw
 
     async def container_status(self, container_id: str) -> ContainerStatus:
-        return read_status(await self._inspect(container_id), self._failures.get(container_id))
+        raw = await self._inspect(container_id)
+        status = read_status(raw, self._failures.get(container_id))
+        if status.exit_code == EXIT_KILLED and not status.oom_killed and await self._ran_out_of_memory(status.id):
+            return read_status(raw, out_of_memory=True)
+        return status
+
+    async def _ran_out_of_memory(self, container_id: str) -> bool:
+        """Looked up once a container: the kernel's note comes before its death and may be overwritten later."""
+        if container_id not in self._out_of_memory:
+            found = await trio.to_thread.run_sync(killed_for_memory, container_id)
+            _remember(self._out_of_memory, container_id, found, REMEMBERED_FAILURES)
+        return self._out_of_memory[container_id]
 
     async def update_resources(self, container_id: str, resources: Resources) -> None:
         body = linux_resources(resources)
