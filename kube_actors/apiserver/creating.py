@@ -76,7 +76,7 @@ async def _complete(call: Call, obj: JSONObject) -> None:
     attempt = Attempt(call, "CREATE", obj, None)
     await core.admission.complete(attempt)
     meta.prepare_create(obj["metadata"], strategy, uid=core.system.entropy.uuid(), now=core.now_text())
-    if kind.has_status:
+    if kind.has_status and not strategy.keeps_status_on_create:
         empty = kind.empty_status()
         if empty is None:
             obj.pop("status", None)

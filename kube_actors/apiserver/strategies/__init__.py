@@ -3,10 +3,67 @@
 from __future__ import annotations
 
 from kube_actors.api.resources import Resource
+from kube_actors.apiserver.strategies import cluster, configuration, jobs, policies, services, storage, workloads
 from kube_actors.apiserver.strategies.base import Strategy
 from kube_actors.apiserver.strategies.namespaces import NamespaceStrategy
+from kube_actors.apiserver.strategies.pods import PodStrategy
 
-_BY_RESOURCE: dict[tuple[str, str], Strategy] = {("", "namespaces"): NamespaceStrategy()}
+_ADMISSION = "admissionregistration.k8s.io"
+_FLOW = "flowcontrol.apiserver.k8s.io"
+_NETWORK = "networking.k8s.io"
+_RBAC = "rbac.authorization.k8s.io"
+_STORAGE = "storage.k8s.io"
+
+_BY_RESOURCE: dict[tuple[str, str], Strategy] = {
+    ("", "namespaces"): NamespaceStrategy(),
+    ("", "pods"): PodStrategy(),
+    ("", "podtemplates"): workloads.PodTemplateStrategy(),
+    ("", "replicationcontrollers"): workloads.ReplicationControllerStrategy(),
+    ("", "services"): services.ServiceStrategy(),
+    ("", "endpoints"): services.EndpointsStrategy(),
+    ("", "events"): configuration.EventStrategy(),
+    ("", "secrets"): configuration.SecretStrategy(),
+    ("", "serviceaccounts"): configuration.ReturningStrategy(),
+    ("", "limitranges"): configuration.LimitRangeStrategy(),
+    ("", "resourcequotas"): configuration.ReturningStrategy(),
+    ("", "nodes"): cluster.NodeStrategy(),
+    ("", "persistentvolumes"): storage.PersistentVolumeStrategy(),
+    ("", "persistentvolumeclaims"): storage.PersistentVolumeClaimStrategy(),
+    ("apps", "deployments"): workloads.DeploymentStrategy(),
+    ("apps", "replicasets"): workloads.ReplicaSetStrategy(),
+    ("apps", "statefulsets"): workloads.StatefulSetStrategy(),
+    ("apps", "daemonsets"): workloads.DaemonSetStrategy(),
+    ("autoscaling", "horizontalpodautoscalers"): cluster.HorizontalPodAutoscalerStrategy(),
+    ("batch", "jobs"): jobs.JobStrategy(),
+    ("batch", "cronjobs"): jobs.CronJobStrategy(),
+    ("coordination.k8s.io", "leases"): configuration.LeaseStrategy(),
+    ("discovery.k8s.io", "endpointslices"): services.EndpointSliceStrategy(),
+    ("policy", "poddisruptionbudgets"): cluster.PodDisruptionBudgetStrategy(),
+    ("scheduling.k8s.io", "priorityclasses"): cluster.PriorityClassStrategy(),
+    ("apiextensions.k8s.io", "customresourcedefinitions"): cluster.GenerationStrategy(),
+    ("apiregistration.k8s.io", "apiservices"): policies.APIServiceStrategy(),
+    ("resource.k8s.io", "resourceclaims"): policies.ResourceClaimStrategy(),
+    ("resource.k8s.io", "resourceclaimtemplates"): policies.ResourceClaimTemplateStrategy(),
+    ("resource.k8s.io", "resourceslices"): cluster.GenerationStrategy(),
+    ("resource.k8s.io", "deviceclasses"): cluster.GenerationStrategy(),
+    (_NETWORK, "ingresses"): cluster.GenerationStrategy(),
+    (_NETWORK, "networkpolicies"): policies.NetworkPolicyStrategy(),
+    (_NETWORK, "ingressclasses"): policies.IngressClassStrategy(),
+    (_FLOW, "flowschemas"): policies.FlowSchemaStrategy(),
+    (_FLOW, "prioritylevelconfigurations"): policies.PriorityLevelStrategy(),
+    (_STORAGE, "storageclasses"): storage.StorageClassStrategy(),
+    (_STORAGE, "csidrivers"): storage.CSIDriverStrategy(),
+    (_ADMISSION, "validatingwebhookconfigurations"): policies.WebhookStrategy(mutating=False),
+    (_ADMISSION, "mutatingwebhookconfigurations"): policies.WebhookStrategy(mutating=True),
+    (_ADMISSION, "validatingadmissionpolicies"): policies.AdmissionPolicyStrategy(),
+    (_ADMISSION, "mutatingadmissionpolicies"): policies.AdmissionPolicyStrategy(),
+    (_ADMISSION, "validatingadmissionpolicybindings"): policies.AdmissionBindingStrategy(),
+    (_ADMISSION, "mutatingadmissionpolicybindings"): policies.AdmissionBindingStrategy(),
+    (_RBAC, "roles"): configuration.RBACStrategy(),
+    (_RBAC, "rolebindings"): configuration.RBACStrategy(),
+    (_RBAC, "clusterroles"): configuration.RBACStrategy(),
+    (_RBAC, "clusterrolebindings"): configuration.RBACStrategy(),
+}
 _PLAIN = Strategy()
 
 

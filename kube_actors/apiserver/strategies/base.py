@@ -40,6 +40,9 @@ class Strategy:
     selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {}
     """Field labels beyond metadata.name and metadata.namespace, and how to read them."""
 
+    keeps_status_on_create: ClassVar[bool] = False
+    """Whether a create may bring a status although there is a sub-resource for it."""
+
     field_complaint: ClassVar[str] = ""
     """The text for a field label that this kind does not know; "" for the general one."""
 

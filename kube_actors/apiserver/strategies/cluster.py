@@ -1,0 +1,84 @@
+"""Node, PriorityClass, RuntimeClass and other kinds of the cluster as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from kube_actors.apiserver.strategies.base import JSONObject, Strategy
+
+
+class NodeStrategy(Strategy):
+    """Node: the one kind whose status a create may bring."""
+
+    field_complaint = "field label not supported: {field}"
+    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+        "spec.unschedulable": lambda obj: "true" if obj["spec"].get("unschedulable") else "false",
+    }
+    keeps_status_on_create = True
+
+    def default(self, obj: JSONObject) -> None:
+        status = obj.setdefault("status", {})
+        if status.get("capacity"):
+            status.setdefault("allocatable", dict(status["capacity"]))
+        spec = obj["spec"]
+        if spec.get("podCIDR"):
+            spec.setdefault("podCIDRs", [spec["podCIDR"]])
+        elif spec.get("podCIDRs"):
+            spec["podCIDR"] = spec["podCIDRs"][0]
+
+
+class PriorityClassStrategy(Strategy):
+    """PriorityClass."""
+
+    generation = True
+
+    def default(self, obj: JSONObject) -> None:
+        obj.setdefault("preemptionPolicy", "PreemptLowerPriority")
+
+    def desired(self, obj: JSONObject) -> object:
+        return {key: value for key, value in obj.items() if key != "metadata"}
+
+
+class GenerationStrategy(Strategy):
+    """Kinds that count generations of their spec and have nothing else of their own."""
+
+    generation = True
+
+
+class WholeGenerationStrategy(Strategy):
+    """Kinds without a spec whose generation counts changes of everything but metadata."""
+
+    generation = True
+
+    def desired(self, obj: JSONObject) -> object:
+        return {key: value for key, value in obj.items() if key != "metadata"}
+
+
+class PodDisruptionBudgetStrategy(Strategy):
+    """PodDisruptionBudget."""
+
+    generation = True
+
+
+class HorizontalPodAutoscalerStrategy(Strategy):
+    """HorizontalPodAutoscaler of autoscaling/v2, the stored version."""
+
+    def default(self, obj: JSONObject) -> None:
+        spec = obj["spec"]
+        spec.setdefault("minReplicas", 1)
+        if not spec.get("metrics"):
+            target = {"type": "Utilization", "averageUtilization": 80}
+            spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+        behavior = spec.get("behavior")
+        if behavior is not None:
+            _default_rules(behavior, "scaleUp", [("Pods", 4), ("Percent", 100)])
+            _default_rules(behavior, "scaleDown", [("Percent", 100)])
+
+
+def _default_rules(behavior: JSONObject, name: str, policies: list[tuple[str, int]]) -> None:
+    rules = behavior.setdefault(name, {})
+    rules.setdefault("selectPolicy", "Max")
+    rules.setdefault("policies", [{"type": kind, "value": value, "periodSeconds": 15} for kind, value in policies])
+    if name == "scaleUp":
+        rules.setdefault("stabilizationWindowSeconds", 0)

@@ -1,0 +1,101 @@
+"""ConfigMap, Secret, ServiceAccount, LimitRange, ResourceQuota, Event, Lease, Role and the like."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import ClassVar
+
+from kube_actors.api import names
+from kube_actors.apiserver.strategies.base import JSONObject, Strategy
+
+
+class SecretStrategy(Strategy):
+    """Secret: stringData is written into data and never shown."""
+
+    field_complaint = "field label not supported: {field}"
+    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {"type": lambda obj: str(obj.get("type", ""))}
+
+    def default(self, obj: JSONObject) -> None:
+        plain = obj.pop("stringData", None)
+        if plain:
+            data = obj.setdefault("data", {})
+            for key, value in plain.items():
+                data[key] = base64.b64encode(value.encode()).decode()
+        obj.setdefault("type", "Opaque")
+
+
+class EventStrategy(Strategy):
+    """Event: selected by whom it is about."""
+
+    create_on_update = True
+    field_complaint = "field label not supported: {field}"
+    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+        **{
+            f"involvedObject.{key}": (lambda obj, key=key: str(obj.get("involvedObject", {}).get(key, "")))
+            for key in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+        },
+        "reason": lambda obj: str(obj.get("reason", "")),
+        "reportingComponent": lambda obj: str(obj.get("reportingComponent", "")),
+        "source": lambda obj: str(obj.get("source", {}).get("component") or obj.get("reportingComponent", "")),
+        "type": lambda obj: str(obj.get("type", "")),
+    }
+
+
+class LeaseStrategy(Strategy):
+    """Lease: a PUT may create it, and must name the version it replaces."""
+
+    create_on_update = True
+    unconditional_update = False
+
+
+class CreatableStrategy(Strategy):
+    """Kinds that a PUT may create, and that have nothing else of their own."""
+
+    create_on_update = True
+
+
+class RBACStrategy(Strategy):
+    """Roles and bindings: any name that fits into a path."""
+
+    create_on_update = True
+
+    def name_problems(self, name: str) -> list[str]:
+        return names.path_segment(name)
+
+    def default(self, obj: JSONObject) -> None:
+        reference = obj.get("roleRef")
+        if reference is not None and not reference.get("apiGroup"):
+            reference["apiGroup"] = "rbac.authorization.k8s.io"
+        for subject in obj.get("subjects") or ():
+            if not subject.get("apiGroup") and subject.get("kind") in ("User", "Group"):
+                subject["apiGroup"] = "rbac.authorization.k8s.io"
+
+
+class LimitRangeStrategy(Strategy):
+    """LimitRange: a container's defaults come from its maximum, its default requests from its defaults."""
+
+    create_on_update = True
+
+    def default(self, obj: JSONObject) -> None:
+        for item in obj["spec"].get("limits") or ():
+            if item.get("type") != "Container":
+                continue
+            default = dict(item.get("default") or {})
+            for name, amount in (item.get("max") or {}).items():
+                default.setdefault(name, amount)
+            request = dict(item.get("defaultRequest") or {})
+            for name, amount in default.items():
+                request.setdefault(name, amount)
+            for name, amount in (item.get("min") or {}).items():
+                request.setdefault(name, amount)
+            if default:
+                item["default"] = default
+            if request:
+                item["defaultRequest"] = request
+
+
+class ReturningStrategy(Strategy):
+    """Kinds whose deletion answers with the object."""
+
+    returns_deleted = True

@@ -1,0 +1,80 @@
+"""Job and CronJob: defaults, and the selector and labels by which a Job knows its pods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from kube_actors.apiserver.strategies import pod_defaults
+from kube_actors.apiserver.strategies.base import JSONObject, Strategy
+
+CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
+JOB_NAME = "batch.kubernetes.io/job-name"
+_LEGACY = {"controller-uid": CONTROLLER_UID, "job-name": JOB_NAME}
+_MANY = 2**31 - 1
+
+
+def default_job_spec(spec: JSONObject) -> None:
+    """A Job's spec, in a Job and in a CronJob's template (which is not labelled)."""
+    if spec.get("completions") is None and spec.get("parallelism") is None:
+        spec["completions"] = spec["parallelism"] = 1
+    spec.setdefault("parallelism", 1)
+    per_index = spec.get("backoffLimitPerIndex") is not None
+    spec.setdefault("backoffLimit", _MANY if per_index else 6)
+    spec.setdefault("completionMode", "NonIndexed")
+    spec.setdefault("suspend", False)
+    policy = spec.get("podFailurePolicy")
+    for rule in (policy or {}).get("rules") or ():
+        for pattern in rule.get("onPodConditions") or ():
+            pattern.setdefault("status", "True")
+    spec.setdefault("podReplacementPolicy", "Failed" if policy is not None else "TerminatingOrFailed")
+    spec.setdefault("manualSelector", False)
+
+
+class JobStrategy(Strategy):
+    """Job."""
+
+    generation = True
+    orphans_by_default = False
+    field_complaint = 'field label "{field}" not supported for {kind}'
+    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+        "status.successful": lambda obj: str((obj.get("status") or {}).get("succeeded", 0)),
+    }
+
+    def default(self, obj: JSONObject) -> None:
+        pod_defaults.default_template(obj["spec"]["template"])
+        default_job_spec(obj["spec"])
+        if not obj["metadata"].get("labels"):
+            labels = obj["spec"]["template"]["metadata"].get("labels")
+            if labels:
+                obj["metadata"]["labels"] = dict(labels)
+
+    def prepare_create(self, obj: JSONObject) -> None:
+        """Give the job a selector of its own, unless its author brings one."""
+        obj["status"] = {}
+        spec, metadata = obj["spec"], obj["metadata"]
+        if spec.get("manualSelector"):
+            return
+        labels = {CONTROLLER_UID: metadata["uid"], JOB_NAME: metadata.get("name", "")}
+        labels |= {old: labels[new] for old, new in _LEGACY.items()}
+        template = spec["template"].setdefault("metadata", {})
+        template["labels"] = {**(template.get("labels") or {}), **labels}
+        spec.setdefault("selector", {}).setdefault("matchLabels", {})[CONTROLLER_UID] = metadata["uid"]
+        if "labels" not in metadata or metadata["labels"] == {}:
+            metadata["labels"] = dict(template["labels"])
+
+
+class CronJobStrategy(Strategy):
+    """CronJob."""
+
+    generation = True
+
+    def default(self, obj: JSONObject) -> None:
+        spec = obj["spec"]
+        spec.setdefault("concurrencyPolicy", "Allow")
+        spec.setdefault("suspend", False)
+        spec.setdefault("successfulJobsHistoryLimit", 3)
+        spec.setdefault("failedJobsHistoryLimit", 1)
+        template = spec["jobTemplate"]["spec"].get("template")
+        if template is not None:
+            pod_defaults.default_template(template)

@@ -1,0 +1,168 @@
+"""Service, Endpoints and EndpointSlice. Addresses and ports themselves are `allocation`'s to give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import ClassVar
+
+from kube_actors.apiserver.strategies.base import JSONObject, Strategy
+
+_AFFINITY_SECONDS = 10800
+ENDPOINTS_WARNING = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+
+
+class ServiceStrategy(Strategy):
+    """Service."""
+
+    returns_deleted = True
+    field_complaint = "field label not supported: {field}"
+    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+        "spec.clusterIP": lambda obj: str(obj["spec"].get("clusterIP", "")),
+        "spec.type": lambda obj: str(obj["spec"].get("type", "")),
+    }
+
+    def default(self, obj: JSONObject) -> None:
+        spec = obj["spec"]
+        spec.setdefault("sessionAffinity", "None")
+        if spec["sessionAffinity"] == "None":
+            spec.pop("sessionAffinityConfig", None)
+        elif spec["sessionAffinity"] == "ClientIP":
+            client = spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {})
+            client.setdefault("timeoutSeconds", _AFFINITY_SECONDS)
+        spec.setdefault("type", "ClusterIP")
+        for port in spec.get("ports") or ():
+            port.setdefault("protocol", "TCP")
+            if port.get("targetPort") in (None, 0, ""):
+                port["targetPort"] = port.get("port", 0)
+        if spec["type"] in ("NodePort", "LoadBalancer") or spec.get("externalIPs"):
+            spec.setdefault("externalTrafficPolicy", "Cluster")
+        if spec["type"] != "ExternalName":
+            spec.setdefault("internalTrafficPolicy", "Cluster")
+        if spec["type"] == "LoadBalancer":
+            spec.setdefault("allocateLoadBalancerNodePorts", True)
+        _mirror_cluster_ip(spec)
+
+    def prepare_create(self, obj: JSONObject) -> None:
+        _settle_families(obj["spec"])
+        _drop_what_the_type_has_not(obj["spec"])
+
+    def prepare_update(self, new: JSONObject, old: JSONObject) -> None:
+        """Keep what was allocated, unless the type no longer has it."""
+        spec, before = new["spec"], old["spec"]
+        if spec["type"] == "ExternalName":
+            if before.get("type") != "ExternalName" and spec.get("clusterIP") == before.get("clusterIP"):
+                spec.pop("clusterIP", None)
+                spec.pop("clusterIPs", None)
+        elif before.get("type") != "ExternalName" and not spec.get("clusterIP"):
+            for key in ("clusterIP", "clusterIPs"):
+                if key in before:
+                    spec[key] = before[key]
+        for key in ("ipFamilies", "ipFamilyPolicy"):
+            if key in before and spec["type"] != "ExternalName":
+                spec.setdefault(key, before[key])
+        if _has_node_ports(spec) and _has_node_ports(before):
+            _keep_node_ports(spec, before)
+        _settle_families(spec)
+        _drop_what_the_type_has_not(spec, before)
+
+
+def _mirror_cluster_ip(spec: JSONObject) -> None:
+    if spec.get("clusterIP") and not spec.get("clusterIPs"):
+        spec["clusterIPs"] = [spec["clusterIP"]]
+    elif spec.get("clusterIPs") and not spec.get("clusterIP"):
+        spec["clusterIP"] = spec["clusterIPs"][0]
+
+
+def _settle_families(spec: JSONObject) -> None:
+    """One family unless the client names more."""
+    if spec["type"] == "ExternalName":
+        return
+    address = spec.get("clusterIP", "")
+    if address == "None":
+        if spec.get("selector"):
+            spec.setdefault("ipFamilies", ["IPv4"])
+            spec.setdefault("ipFamilyPolicy", "SingleStack")
+        else:
+            spec.setdefault("ipFamilyPolicy", "RequireDualStack")
+            if spec["ipFamilyPolicy"] == "SingleStack":
+                spec.setdefault("ipFamilies", ["IPv4"])
+            else:
+                families = spec.setdefault("ipFamilies", ["IPv4", "IPv6"])
+                if len(families) == 1:
+                    spec["ipFamilies"] = [families[0], "IPv6" if families[0] == "IPv4" else "IPv4"]
+        return
+    family = "IPv4"
+    if address:
+        try:
+            family = f"IPv{ip_address(address).version}"
+        except ValueError:
+            return
+    spec.setdefault("ipFamilies", [family])
+    spec.setdefault("ipFamilyPolicy", "SingleStack")
+
+
+def _drop_what_the_type_has_not(spec: JSONObject, before: JSONObject | None = None) -> None:
+    """A field that only another type has goes when it has merely been carried over."""
+    kind = spec["type"]
+    if before is None or before.get("type") == kind:
+        return
+    if kind in ("ClusterIP", "ExternalName"):
+        for port in spec.get("ports") or ():
+            port.pop("nodePort", None)
+    if kind not in ("NodePort", "LoadBalancer") and not spec.get("externalIPs"):
+        _drop_same(spec, before, "externalTrafficPolicy")
+    if kind != "LoadBalancer":
+        for key in ("allocateLoadBalancerNodePorts", "loadBalancerClass", "healthCheckNodePort"):
+            _drop_same(spec, before, key)
+    if kind == "ExternalName":
+        for key in ("ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy", "clusterIP", "clusterIPs"):
+            _drop_same(spec, before, key)
+    elif before.get("type") == "ExternalName":
+        _drop_same(spec, before, "externalName")
+
+
+def _drop_same(spec: JSONObject, before: JSONObject, key: str) -> None:
+    if spec.get(key) == before.get(key):
+        spec.pop(key, None)
+
+
+def _has_node_ports(spec: JSONObject) -> bool:
+    return spec.get("type") in ("NodePort", "LoadBalancer")
+
+
+def _keep_node_ports(spec: JSONObject, before: JSONObject) -> None:
+    """A port that names no node port keeps the one it had."""
+    known = {(port.get("protocol"), port.get("port")): port.get("nodePort") for port in before.get("ports") or ()}
+    used = {port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")}
+    for port in spec.get("ports") or ():
+        number = known.get((port.get("protocol"), port.get("port")))
+        if number and not port.get("nodePort") and number not in used:
+            port["nodePort"] = number
+
+
+class EndpointsStrategy(Strategy):
+    """Endpoints."""
+
+    create_on_update = True
+
+    def default(self, obj: JSONObject) -> None:
+        for subset in obj.get("subsets") or ():
+            for port in subset.get("ports") or ():
+                port.setdefault("protocol", "TCP")
+
+
+class EndpointSliceStrategy(Strategy):
+    """EndpointSlice."""
+
+    generation = True
+
+    def default(self, obj: JSONObject) -> None:
+        for port in obj.get("ports") or ():
+            port.setdefault("name", "")
+            port.setdefault("protocol", "TCP")
+
+    def desired(self, obj: JSONObject) -> object:
+        """Everything but most of the metadata."""
+        metadata = {key: obj["metadata"].get(key) for key in ("labels", "annotations", "ownerReferences")}
+        return metadata, obj.get("addressType"), obj.get("endpoints"), obj.get("ports")

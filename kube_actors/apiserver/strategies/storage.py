@@ -1,0 +1,77 @@
+"""PersistentVolume, PersistentVolumeClaim, StorageClass, CSIDriver and their kin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from kube_actors.apiserver.strategies import pod_defaults
+from kube_actors.apiserver.strategies.base import JSONObject, Strategy
+
+
+class PersistentVolumeStrategy(Strategy):
+    """PersistentVolume."""
+
+    returns_deleted = True
+
+    def default(self, obj: JSONObject) -> None:
+        spec = obj["spec"]
+        spec.setdefault("persistentVolumeReclaimPolicy", "Retain")
+        spec.setdefault("volumeMode", "Filesystem")
+        pod_defaults.default_disk_source(spec)
+        if spec.get("hostPath") is not None:
+            spec["hostPath"].setdefault("type", "")
+
+    def prepare_create(self, obj: JSONObject) -> None:
+        obj["status"] = {"phase": "Pending", "lastPhaseTransitionTime": obj["metadata"]["creationTimestamp"]}
+
+
+class PersistentVolumeClaimStrategy(Strategy):
+    """PersistentVolumeClaim: dataSource and dataSourceRef mirror each other."""
+
+    returns_deleted = True
+    field_complaint = "field label not supported: {field}"
+    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+        "name": lambda obj: str(obj["metadata"].get("name", "")),
+    }
+
+    def default(self, obj: JSONObject) -> None:
+        obj["spec"].setdefault("volumeMode", "Filesystem")
+
+    def prepare_create(self, obj: JSONObject) -> None:
+        obj["status"] = {"phase": "Pending"}
+        spec = obj["spec"]
+        source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+        if source is not None:
+            source.setdefault("apiGroup", None)
+        if reference is not None:
+            reference.setdefault("apiGroup", None)
+        if source is not None and reference is None:
+            spec["dataSourceRef"] = dict(source)
+        elif reference is not None and source is None and not reference.get("namespace"):
+            spec["dataSource"] = dict(reference)
+
+
+class StorageClassStrategy(Strategy):
+    """StorageClass."""
+
+    def default(self, obj: JSONObject) -> None:
+        obj.setdefault("reclaimPolicy", "Delete")
+        obj.setdefault("volumeBindingMode", "Immediate")
+
+
+class CSIDriverStrategy(Strategy):
+    """CSIDriver."""
+
+    def default(self, obj: JSONObject) -> None:
+        spec = obj["spec"]
+        for key, value in (
+            ("attachRequired", True),
+            ("podInfoOnMount", False),
+            ("storageCapacity", False),
+            ("fsGroupPolicy", "ReadWriteOnceWithFSType"),
+            ("requiresRepublish", False),
+            ("seLinuxMount", False),
+        ):
+            spec.setdefault(key, value)
+        spec.setdefault("volumeLifecycleModes", ["Persistent"])

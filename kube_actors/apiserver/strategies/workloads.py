@@ -1,0 +1,149 @@
+"""Deployment, ReplicaSet, ReplicationController, StatefulSet, DaemonSet, ControllerRevision, PodTemplate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from kube_actors.apiserver.strategies import pod_defaults
+from kube_actors.apiserver.strategies.base import JSONObject, Strategy
+
+_TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+
+
+class WorkloadStrategy(Strategy):
+    """What all of them share: a template, a generation, a status of their own."""
+
+    generation = True
+
+    def default(self, obj: JSONObject) -> None:
+        template = obj["spec"].get("template")
+        if template is not None:
+            pod_defaults.default_template(template)
+
+    def prepare_status(self, new: JSONObject, old: JSONObject) -> None:
+        """A status update leaves labels alone, as these kinds' strategies have it."""
+        if "labels" in old["metadata"]:
+            new["metadata"]["labels"] = old["metadata"]["labels"]
+        else:
+            new["metadata"].pop("labels", None)
+
+
+class DeploymentStrategy(WorkloadStrategy):
+    """Deployment."""
+
+    def default(self, obj: JSONObject) -> None:
+        super().default(obj)
+        spec = obj["spec"]
+        spec.setdefault("replicas", 1)
+        strategy = spec.setdefault("strategy", {})
+        strategy.setdefault("type", "RollingUpdate")
+        if strategy["type"] == "RollingUpdate":
+            rolling = strategy.setdefault("rollingUpdate", {})
+            rolling.setdefault("maxUnavailable", "25%")
+            rolling.setdefault("maxSurge", "25%")
+        spec.setdefault("revisionHistoryLimit", 10)
+        spec.setdefault("progressDeadlineSeconds", 600)
+
+    def desired(self, obj: JSONObject) -> object:
+        """Annotations count too, since a rollback once lived in them."""
+        return obj.get("spec"), obj["metadata"].get("annotations")
+
+
+class ReplicaSetStrategy(WorkloadStrategy):
+    """ReplicaSet."""
+
+    def default(self, obj: JSONObject) -> None:
+        super().default(obj)
+        obj["spec"].setdefault("replicas", 1)
+
+    def prepare_create(self, obj: JSONObject) -> None:
+        obj["status"] = {"replicas": 0}
+
+
+class ReplicationControllerStrategy(WorkloadStrategy):
+    """ReplicationController: its selector and labels default to the template's labels."""
+
+    orphans_by_default = False
+    field_complaint = "field label not supported: {field}"
+    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+        "status.replicas": lambda obj: str((obj.get("status") or {}).get("replicas", 0)),
+    }
+
+    def default(self, obj: JSONObject) -> None:
+        spec = obj["spec"]
+        template = spec.get("template")
+        if template is not None:
+            pod_defaults.default_template(template)
+            labels = template["metadata"].get("labels")
+            if labels:
+                spec.setdefault("selector", dict(labels))
+                obj["metadata"].setdefault("labels", dict(labels))
+        spec.setdefault("replicas", 1)
+
+    def prepare_create(self, obj: JSONObject) -> None:
+        obj["status"] = {"replicas": 0}
+
+
+class StatefulSetStrategy(WorkloadStrategy):
+    """StatefulSet."""
+
+    def default(self, obj: JSONObject) -> None:
+        super().default(obj)
+        spec = obj["spec"]
+        spec.setdefault("podManagementPolicy", "OrderedReady")
+        update = spec.setdefault("updateStrategy", {})
+        update.setdefault("type", "RollingUpdate")
+        if update["type"] == "RollingUpdate":
+            update.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+        policy = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
+        policy.setdefault("whenDeleted", "Retain")
+        policy.setdefault("whenScaled", "Retain")
+        spec.setdefault("replicas", 1)
+        spec.setdefault("revisionHistoryLimit", 10)
+        for claim in spec.get("volumeClaimTemplates") or ():
+            claim.setdefault("apiVersion", "v1")
+            claim.setdefault("kind", "PersistentVolumeClaim")
+            claim["spec"].setdefault("volumeMode", "Filesystem")
+            claim.setdefault("status", {}).setdefault("phase", "Pending")
+
+    def prepare_create(self, obj: JSONObject) -> None:
+        obj["status"] = {"replicas": 0, "availableReplicas": 0}
+
+
+class DaemonSetStrategy(WorkloadStrategy):
+    """DaemonSet: counts the generations of its template in an annotation."""
+
+    def default(self, obj: JSONObject) -> None:
+        super().default(obj)
+        spec = obj["spec"]
+        update = spec.setdefault("updateStrategy", {})
+        update.setdefault("type", "RollingUpdate")
+        if update["type"] == "RollingUpdate":
+            rolling = update.setdefault("rollingUpdate", {})
+            rolling.setdefault("maxUnavailable", 1)
+            rolling.setdefault("maxSurge", 0)
+        spec.setdefault("revisionHistoryLimit", 10)
+
+    def prepare_create(self, obj: JSONObject) -> None:
+        self._count(obj, 1)
+
+    def prepare_update(self, new: JSONObject, old: JSONObject) -> None:
+        known = (old["metadata"].get("annotations") or {}).get(_TEMPLATE_GENERATION, "1")
+        number = int(known) if known.isdigit() else 1
+        self._count(new, number + (new["spec"].get("template") != old["spec"].get("template")))
+
+    def _count(self, obj: JSONObject, number: int) -> None:
+        obj["metadata"].setdefault("annotations", {})[_TEMPLATE_GENERATION] = str(number)
+
+
+class PodTemplateStrategy(Strategy):
+    """PodTemplate, which has its template at the top."""
+
+    generation = True
+
+    def default(self, obj: JSONObject) -> None:
+        pod_defaults.default_template(obj["template"])
+
+    def desired(self, obj: JSONObject) -> object:
+        return obj.get("template")
