@@ -18,5 +18,6 @@ ABSENT: Final = "kube-actors/absent:1"
 """Never made: pulling it fails on every engine, since no registry is reachable."""
 
 SERVE: Final = ("/usr/local/bin/serve",)
-"""The command of the test images; listens on TCP and UDP port SERVE_PORT unless PORT says otherwise."""
+"""The command of the test images; listens on TCP and UDP port SERVE_PORT unless PORT says otherwise. Its other paths
+and variables (READY_FILE, LINGER_SECONDS, ...) stand at the top of `tests/kit/serve.py`."""
 SERVE_PORT: Final = 8080

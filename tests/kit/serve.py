@@ -10,7 +10,8 @@ It runs on Debian's python3-minimal (no http.server, no json, no asyncio), so it
     UDP               "who" is answered by hostname and version, anything else comes back as it was sent
 
 Environment: PORT (8080), VERSION, READY_FILE (while it is set and absent, /healthz and /readyz answer 503).
-TERM ends it gracefully: no new connection is taken, requests in flight are answered, the exit code is 0.
+TERM ends it gracefully: it goes on serving for LINGER_SECONDS (0), but unready and one request a connection; then
+what the kernel has taken for us is answered, no new connection is taken, and the exit code is 0.
 """
 
 from __future__ import annotations
@@ -21,14 +22,17 @@ import signal
 import socket
 import sys
 import threading
+import time
 from urllib.parse import parse_qs, unquote, urlsplit
 
 PORT = int(os.environ.get("PORT", "8080"))
 VERSION = os.environ.get("VERSION", "unversioned")
 READY_FILE = os.environ.get("READY_FILE", "")
+LINGER_SECONDS = float(os.environ.get("LINGER_SECONDS", "0"))
 BACKLOG = 512
 IDLE_SECONDS = 30
 DRAIN_SECONDS = 30
+FRESH_SECONDS = 1
 MAX_HEAD = 65536
 REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 500: "Internal Server Error", 503: "Service Unavailable"}
 
@@ -37,15 +41,18 @@ class Server:
     """What the threads share: whether we are stopping, healthy, and how many requests are in flight."""
 
     def __init__(self) -> None:
-        self.stopping = False
+        self.stopping = False  # TERM has come: answer with "Connection: close"
         self.healthy = True
         self.busy = 0
+        self.fresh = 0  # connections taken whose first request has not come yet
         self.idle = threading.Condition()
 
     def identity(self) -> str:
         return f"{socket.gethostname()} {VERSION}\n"
 
     def health(self) -> tuple[int, str]:
+        if self.stopping:
+            return 503, "stopping\n"
         if READY_FILE and not os.path.exists(READY_FILE):
             return 503, f"not ready: {READY_FILE} is absent\n"
         return (200, "ok\n") if self.healthy else (500, "unhealthy\n")
@@ -76,27 +83,31 @@ class Server:
     def converse(self, connection: socket.socket, peer: str) -> None:
         """Serve one connection, several requests after one another, until either side ends it."""
         connection.settimeout(IDLE_SECONDS)
-        pending = b""
+        pending, fresh = b"", True
         with connection:
-            while not self.stopping:
+            while True:
                 try:
                     pending = read_head(connection, pending)
                 except OSError:
-                    return
+                    pending = b""
+                self.count(busy=1 if pending else 0, fresh=-1 if fresh else 0)
+                fresh = False
                 if not pending:
                     return
                 head, _, pending = pending.partition(b"\r\n\r\n")
-                with self.idle:
-                    self.busy += 1
                 try:
                     if not self.respond(connection, head.decode("latin-1"), peer):
                         return
                 except OSError:
                     return
                 finally:
-                    with self.idle:
-                        self.busy -= 1
-                        self.idle.notify_all()
+                    self.count(busy=-1)
+
+    def count(self, *, busy: int = 0, fresh: int = 0) -> None:
+        with self.idle:
+            self.busy += busy
+            self.fresh += fresh
+            self.idle.notify_all()
 
     def respond(self, connection: socket.socket, head: str, peer: str) -> bool:
         """Answer one request; True when the connection may carry another."""
@@ -122,6 +133,7 @@ class Server:
 
     def drain(self) -> None:
         with self.idle:
+            self.idle.wait_for(lambda: self.fresh == 0, timeout=FRESH_SECONDS)
             self.idle.wait_for(lambda: self.busy == 0, timeout=DRAIN_SECONDS)
 
 
@@ -145,6 +157,12 @@ def render(status: int, body: str, *, close: bool) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + payload
 
 
+def take(server: Server, listener: socket.socket) -> None:
+    connection, address = listener.accept()
+    server.count(fresh=1)
+    threading.Thread(target=server.converse, args=(connection, address[0]), daemon=True).start()
+
+
 def main() -> int:
     server = Server()
     wake_reader, wake_writer = socket.socketpair()
@@ -156,14 +174,21 @@ def main() -> int:
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     datagrams.bind(("", PORT))
     print(f"serving {server.identity().strip()} on {PORT}", flush=True)
-    while not server.stopping:
-        readable, _, _ = select.select([listener, datagrams, wake_reader], [], [])
+    end: float | None = None
+    while end is None or time.monotonic() < end:
+        patience = None if end is None else max(0.0, end - time.monotonic())
+        readable, _, _ = select.select([listener, datagrams, wake_reader], [], [], patience)
         if listener in readable:
-            connection, address = listener.accept()
-            threading.Thread(target=server.converse, args=(connection, address[0]), daemon=True).start()
+            take(server, listener)
         if datagrams in readable:
             payload, sender = datagrams.recvfrom(65536)
             datagrams.sendto(server.identity().encode() if payload.strip() == b"who" else payload, sender)
+        if wake_reader in readable:
+            wake_reader.recv(4096)
+        if server.stopping and end is None:
+            end = time.monotonic() + LINGER_SECONDS
+    while select.select([listener], [], [], 0)[0]:
+        take(server, listener)
     listener.close()
     print("draining", flush=True)
     server.drain()

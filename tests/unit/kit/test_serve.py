@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -70,6 +71,24 @@ def test_term_lets_requests_in_flight_end(served: Served) -> None:
         answer = b"".join(iter(lambda: connection.recv(4096), b""))
     assert b"200 OK" in answer
     assert b"Connection: close" in answer
+    assert served.process.wait(20) == 0
+
+
+def test_no_connection_that_the_kernel_took_is_lost_at_the_end(served: Served) -> None:
+    address = ("127.0.0.1", served.port)
+    with ExitStack() as stack:
+        waiting = []
+        for number in range(60):
+            if number == 30:
+                served.process.send_signal(signal.SIGTERM)
+            try:
+                connection = stack.enter_context(socket.create_connection(address, timeout=20))
+                connection.sendall(b"GET /peer HTTP/1.1\r\n\r\n")
+            except ConnectionError:
+                break
+            waiting.append(connection)
+        for connection in waiting[:30]:
+            assert b"200 OK" in connection.recv(4096)
     assert served.process.wait(20) == 0
 
 
