@@ -19,6 +19,7 @@ from kube_actors.api.errors import ApiError, decode
 from kube_actors.api.messages import Answer, AnyAnswer, AnyRequest, Options, Request, UserInfo, Verb, WatchAnswer
 from kube_actors.api.node_messages import NodeGateway
 from kube_actors.apiserver.admission import default_steps
+from kube_actors.apiserver.admission.service_account import ServiceAccountName
 from kube_actors.apiserver.server import APIServer
 from kube_actors.store.contract import Store
 from kube_actors.store.memory import MemoryStore
@@ -124,7 +125,9 @@ async def running_apiserver(
     """
     system = System(clock=VirtualClock(), entropy=Entropy(seed))
     engine = store or MemoryStore()
-    steps = [step for step in default_steps() if service_accounts or step.name != "ServiceAccount"]
+    steps = default_steps()
+    if not service_accounts:
+        steps = [ServiceAccountName() if step.name == "ServiceAccount" else step for step in steps]
     server_options.setdefault("admission", steps)
     server = APIServer(system, engine, nodes=nodes, **server_options)
     async with trio.open_nursery() as nursery:

@@ -25,6 +25,10 @@ class SecretStrategy(Strategy):
         obj.setdefault("type", "Opaque")
 
 
+def _involved(key: str) -> Callable[[JSONObject], str]:
+    return lambda obj: str(obj.get("involvedObject", {}).get(key, ""))
+
+
 class EventStrategy(Strategy):
     """Event: selected by whom it is about."""
 
@@ -32,7 +36,7 @@ class EventStrategy(Strategy):
     field_complaint = "field label not supported: {field}"
     selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
         **{
-            f"involvedObject.{key}": (lambda obj, key=key: str(obj.get("involvedObject", {}).get(key, "")))
+            f"involvedObject.{key}": _involved(key)
             for key in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
         },
         "reason": lambda obj: str(obj.get("reason", "")),

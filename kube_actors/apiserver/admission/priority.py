@@ -1,0 +1,73 @@
+"""Priority: from a pod's priority class to the number that the scheduler compares."""
+
+from __future__ import annotations
+
+from kube_actors.api import errors
+from kube_actors.apiserver.admission.chain import Attempt, JSONObject, Step
+from kube_actors.apiserver.core import Core
+from kube_actors.apiserver.memo import Memo
+
+SYSTEM_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+_PREEMPT = "PreemptLowerPriority"
+
+
+class Priority(Step):
+    """See the module."""
+
+    name = "Priority"
+
+    def __init__(self) -> None:
+        self._classes: Memo | None = None
+
+    async def complete(self, attempt: Attempt) -> None:
+        if not attempt.concerns("", "pods") or attempt.obj is None:
+            return
+        spec = attempt.obj["spec"]
+        if attempt.operation == "UPDATE" and attempt.old is not None:
+            for key in ("priority", "preemptionPolicy"):
+                if spec.get(key) is None and attempt.old["spec"].get(key) is not None:
+                    spec[key] = attempt.old["spec"][key]
+        elif attempt.operation == "CREATE":
+            await self._resolve(attempt, spec)
+
+    async def _resolve(self, attempt: Attempt, spec: JSONObject) -> None:
+        name = spec.get("priorityClassName", "")
+        classes = await self._read(attempt.call.core)
+        if name:
+            found = next((c for c in classes if c["metadata"]["name"] == name), None)
+            if found is None:
+                why = f"no PriorityClass with name {name} was found"
+                raise errors.forbidden("pods", attempt.call.name, why)
+        else:
+            defaults = [c for c in classes if c.get("globalDefault")]
+            found = min(defaults, key=lambda c: int(c.get("value", 0))) if defaults else None
+            if found is not None:
+                spec["priorityClassName"] = found["metadata"]["name"]
+        value = int(found.get("value", 0)) if found is not None else 0
+        policy = (found.get("preemptionPolicy") if found is not None else None) or _PREEMPT
+        self._settle(attempt, spec, value, policy)
+
+    def _settle(self, attempt: Attempt, spec: JSONObject, value: int, policy: str) -> None:
+        given = spec.get("priority")
+        if given is not None and given != value:
+            raise errors.forbidden(
+                "pods",
+                attempt.call.name,
+                f"the integer value of priority ({given}) must not be provided in pod spec; priority admission "
+                f"controller computed {value} from the given PriorityClass name",
+            )
+        wanted = spec.get("preemptionPolicy")
+        if wanted is not None and wanted != policy:
+            raise errors.forbidden(
+                "pods",
+                attempt.call.name,
+                f"the string value of PreemptionPolicy ({wanted}) must not be provided in pod spec; priority admission "
+                f"controller computed {policy} from the given PriorityClass name",
+            )
+        spec["priority"] = value
+        spec["preemptionPolicy"] = policy
+
+    async def _read(self, core: Core) -> tuple[JSONObject, ...]:
+        if self._classes is None:
+            self._classes = Memo(core.store, "/registry/scheduling.k8s.io/priorityclasses/")
+        return await self._classes.read()
