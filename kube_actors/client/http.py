@@ -31,7 +31,7 @@ from kube_actors.wire.tls import client_context
 
 from . import limits
 from .config import HTTPConfig
-from .errors import KubeconfigError, ProtocolError, TransportTimeout, Unavailable
+from .errors import KubeconfigError, ProtocolError, TransportError, TransportTimeout, Unavailable
 from .lines import Lines, parse_event
 from .rest import Rendered, render
 from .transport import describe
@@ -108,13 +108,9 @@ class HTTPTransport:
         """A response whose body is still to come, or the ApiError that its status is."""
         with _named_errors(request), self._in_time(request, self._timeout):
             response = await self._open(request, render(request), stream=True)
-            body = _Body(response, describe(request))
             if response.status_code < 400:
-                return body
-            try:
-                raise errors.decode(response.status_code, await response.aread())
-            finally:
-                body.close()
+                return _Body(response, describe(request))
+            raise errors.decode(response.status_code, await response.aread())
         raise AssertionError("unreachable: _in_time raises")
 
     async def _open(self, request: AnyRequest, rendered: Rendered, *, stream: bool) -> httpx.Response:
@@ -203,7 +199,9 @@ def _named_errors(request: AnyRequest | str) -> Iterator[None]:
     try:
         yield
     except (httpx.ConnectTimeout, httpx.NetworkError, httpx.RemoteProtocolError) as error:
-        raise Unavailable(f"{what}: {str(error) or type(error).__name__}") from error
+        causes = list(_causes(error))
+        kind = ProtocolError if any(map(_is_distrust, causes)) else Unavailable
+        raise kind(f"{what}: {next(filter(None, map(str, causes)), type(error).__name__)}") from error
     except httpx.TimeoutException as error:
         raise TransportTimeout(f"{what}: {type(error).__name__}") from error
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
@@ -212,26 +210,42 @@ def _named_errors(request: AnyRequest | str) -> Iterator[None]:
         raise Unavailable(f"{what}: the connection is closed") from error
 
 
+def _is_distrust(error: BaseException) -> bool:
+    """One side does not trust the other's certificate: no passing trouble. (A lost connection is an SSLError too.)"""
+    return isinstance(error, ssl.SSLCertVerificationError) or (
+        isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "")
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what led to it; httpx leaves its own message empty when trio's was."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 class _Body:
     """A body being read. A read that is cancelled ends it, since its connection cannot be used any more."""
 
     def __init__(self, response: httpx.Response, what: str) -> None:
-        self._response = response
         self._what = what
         self._chunks: AsyncIterator[bytes] = response.aiter_raw()
         self._closed = False
-        self._scope: trio.CancelScope | None = None
+        self._reading: trio.CancelScope | None = None
 
     async def receive_some(self) -> bytes:
         """The next chunk; b"" at the end and once closed. Unavailable when the connection breaks."""
+        if self._closed:
+            await trio.lowlevel.checkpoint()
+            return b""
         chunk = b""
-        if not self._closed:
-            with _named_errors(self._what), trio.CancelScope() as self._scope:
-                try:
-                    chunk = await anext(self._chunks, b"")
-                finally:
-                    if not chunk:
-                        self.close()
+        with _named_errors(self._what), trio.CancelScope() as self._reading:
+            try:
+                chunk = await anext(self._chunks, b"")
+            finally:
+                self._reading = None
+                # The end, an error and a cancellation all finish the response and give up its connection.
+                self._closed = self._closed or not chunk
         return chunk
 
     def close(self) -> None:
@@ -239,18 +253,21 @@ class _Body:
         if self._closed:
             return
         self._closed = True
-        if self._scope is not None:
-            self._scope.cancel()
-        trio.lowlevel.spawn_system_task(self._finish)
+        if self._reading is not None:
+            self._reading.cancel()
+        else:
+            trio.lowlevel.spawn_system_task(self._abandon)
 
-    async def _finish(self) -> None:
-        with trio.move_on_after(limits.CONNECT_TIMEOUT_SECONDS):
+    async def _abandon(self) -> None:
+        """Read on, cancelled: the only way that closes all of httpx's nested generators."""
+        with trio.CancelScope() as scope:
+            scope.cancel()
             try:
-                await self._response.aclose()
-            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+                with _named_errors(self._what):
+                    async for _ in self._chunks:
+                        pass
+            except TransportError:
                 pass  # the connection is gone, which is what we want
-            except RuntimeError:
-                pass  # a read is still unwinding; it closes the response itself
 
 
 class HTTPWatch:

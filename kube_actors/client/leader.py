@@ -205,21 +205,23 @@ class LeaderElector:
 
     async def acquire(self) -> None:
         """Wait until we lead."""
-        while not (await self._round()).leading:
-            pass
+        while True:
+            pause = await self._round()
+            if pause.leading:
+                return
+            await trio.sleep(pause.seconds)
 
     async def keep(self) -> None:
         """Renew until the lease is lost; then LeadershipLost."""
-        while True:
+        seconds = self.config.retry_seconds
+        while self._election.leading:
             # A write that hangs must not outlast the lease: others may lead from then on.
             with trio.move_on_after(max(0.0, self._election.deadline() - self._system.clock.monotonic())) as scope:
-                await self._round()
+                await trio.sleep(seconds)
+                seconds = (await self._round()).seconds
             if scope.cancelled_caught:
                 self._election.leading = False
-            if not self._election.leading:
-                raise LeadershipLost(
-                    f"{self.config.identity} lost the lease {self.config.namespace}/{self.config.name}"
-                )
+        raise LeadershipLost(f"{self.config.identity} lost the lease {self.config.namespace}/{self.config.name}")
 
     async def release(self) -> None:
         """Step down, so that another can lead at once. Never fails: without it the lease just expires."""
@@ -232,13 +234,12 @@ class LeaderElector:
             self._system.story.tell(f"leader/{self.config.identity}", "could not release", key=self.config.name)
 
     async def _round(self) -> Pause:
-        """One look at the lease, and one write if that is called for; then the pause."""
+        """One look at the lease, and one write if that is called for; gives the pause that is due."""
         effect: Effect = Read()
         while True:
             match effect:
-                case Pause(seconds=seconds):
+                case Pause():
                     self._announce()
-                    await trio.sleep(seconds)
                     return effect
                 case Lost():
                     self._announce()
