@@ -6,7 +6,7 @@ does) and repeats a request only when the server says Retry-After and repeating 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar, overload
 
@@ -15,7 +15,7 @@ from msgspec import structs
 
 from kube_actors.api import messages
 from kube_actors.api.dynamic import Dynamic
-from kube_actors.api.errors import Status
+from kube_actors.api.errors import ApiError, Status
 from kube_actors.api.messages import Answer, AnyRequest, ByteStream, EventStream, Options, RawRequest, Request, Session
 from kube_actors.api.resources import Resource, Resources
 from kube_actors.api.types._base import Object
@@ -155,7 +155,7 @@ class Client:
             _request(
                 "create",
                 resource,
-                (own_namespace or namespace) if resource.namespaced else "",
+                own_namespace or namespace,
                 name if subresource else "",
                 subresource,
                 body=encode(value),
@@ -184,6 +184,32 @@ class Client:
     async def update_status(self, value: T_obj, *, field_manager: str = "") -> T_obj:
         """Replace an object's status and nothing else of it."""
         return await self.update(value, subresource="status", field_manager=field_manager)
+
+    async def modify(
+        self,
+        kind: type[T_obj],
+        name: str,
+        change: Callable[[T_obj], T_obj | None],
+        *,
+        namespace: str = "",
+        subresource: str = "",
+    ) -> T_obj:
+        """Read an object, change it, write it back; again from the start when somebody else wrote in between.
+
+        `change` makes a new object of the one it is given, or None when there is nothing to do.
+        """
+        for attempt in range(limits.MODIFY_ATTEMPTS):
+            current = await self.get(kind, name, namespace=namespace)
+            wanted = change(current)
+            if wanted is None or wanted == current:
+                return current
+            try:
+                return await self.update(wanted, subresource=subresource)
+            except ApiError as error:
+                if not error.is_conflict or attempt == limits.MODIFY_ATTEMPTS - 1:
+                    raise
+            await trio.sleep(limits.MODIFY_PAUSE_SECONDS * 2**attempt)
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     @overload
     async def patch(
@@ -409,7 +435,7 @@ def _request(
         group=resource.group,
         version=resource.version,
         resource=resource.plural,
-        namespace=namespace,
+        namespace=namespace if resource.namespaced else "",
         name=name,
         subresource=subresource,
         body=body,

@@ -32,6 +32,10 @@ RETRY_AFTER_ATTEMPTS = 10
 RETRY_AFTER_MAX_SECONDS = 30.0
 """Longest pause a Retry-After is obeyed for; a longer one is the caller's decision."""
 
+MODIFY_ATTEMPTS = 6
+MODIFY_PAUSE_SECONDS = 0.01
+"""Pause after a first conflicting write; it doubles with each."""
+
 PAGE_SIZE = 500
 """Objects a page of a paged list."""
 
@@ -70,6 +74,3 @@ LEASE_RETRY_SECONDS = 2.0
 LEASE_JITTER = 1.2
 LEASE_RELEASE_SECONDS = 5.0
 """Time for giving the lease back on the way out, when everything else is cancelled already."""
-
-# Informers
-INFORMER_SYNC_LOG_SECONDS = 30.0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from kube_actors.api.messages import Options, RawRequest, Request
+from kube_actors.apiserver.router import RAW_PARAMETERS, route
 from kube_actors.client.rest import METHODS, render
 
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,8}[a-z0-9])?", fullmatch=True)
@@ -83,6 +85,81 @@ def test_a_body_has_its_type(request: Request) -> None:
     rendered = render(request)
     assert ("Content-Type" in dict(rendered.headers)) == bool(request.body)
     assert rendered.method == METHODS[request.verb]
+
+
+LISTED = [
+    "label_selector",
+    "field_selector",
+    "resource_version",
+    "resource_version_match",
+    "limit",
+    "continue_",
+    "timeout_seconds",
+    "allow_watch_bookmarks",
+    "send_initial_events",
+]
+WRITTEN = ["dry_run", "field_manager", "field_validation"]
+DELETED = ["dry_run", "grace_seconds", "propagation_policy", "orphan_dependents"]
+READ_BY = {
+    "get": ["resource_version"],
+    "list": LISTED,
+    "watch": LISTED,
+    "create": WRITTEN,
+    "update": WRITTEN,
+    "patch": [*WRITTEN, "force"],
+    "delete": DELETED,
+    "deletecollection": [*LISTED, *DELETED],
+}
+
+
+@st.composite
+def meaningful(draw: st.DrawFn) -> Request:
+    """A request as a client makes it: a name where the verb wants one, and only options that it reads."""
+    request = draw(REQUESTS)
+    verb = draw(st.sampled_from(sorted(READ_BY)))
+    collection = verb in ("list", "watch", "create", "deletecollection")
+    options = Options(**{name: getattr(request.options, name) for name in READ_BY[verb]})
+    return structs.replace(
+        request,
+        verb=verb,
+        name="" if collection else request.name or "x",
+        subresource="" if collection else request.subresource,
+        options=options,
+    )
+
+
+@given(meaningful())
+def test_the_servers_router_reads_it_back(request: Request) -> None:
+    assume(request.subresource not in RAW_PARAMETERS and request.resource not in ("watch", "namespaces"))
+    rendered = render(request)
+    headers = dict(rendered.headers)
+    found = route(
+        rendered.method,
+        rendered.path,
+        rendered.query,
+        body=rendered.body,
+        content_type=headers.get("Content-Type", ""),
+        accept=headers["Accept"],
+    )
+    assert found.refusal is None
+    assert found.request == request
+
+
+@given(REQUESTS, st.sampled_from(["exec", "attach", "log"]), st.lists(st.tuples(NAMES, TEXTS), max_size=4))
+def test_parameters_of_remote_commands_keep_their_order(
+    request: Request, subresource: str, params: list[tuple[str, str]]
+) -> None:
+    asked = Request(
+        verb="get" if subresource == "log" else "connect",
+        version="v1",
+        resource="pods",
+        namespace=request.namespace or "default",
+        name=request.name or "x",
+        subresource=subresource,
+        params=tuple(params),
+    )
+    rendered = render(asked)
+    assert route(rendered.method, rendered.path, rendered.query).request == asked
 
 
 def test_a_raw_path_is_taken_as_it_is() -> None:

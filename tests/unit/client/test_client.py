@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from msgspec import structs
 
 from kube_actors.actors import Ask, Mailbox
 from kube_actors.api.errors import ApiError, Status
@@ -59,6 +60,23 @@ async def test_a_write_with_an_old_revision_conflicts(client: Client) -> None:
     with pytest.raises(ApiError) as caught:
         await client.update(made)
     assert caught.value.is_conflict
+
+
+async def test_modify_reads_again_after_a_conflict(client: Client) -> None:
+    await client.create(config("a", x="1"))
+    first = True
+
+    def change(found: ConfigMap) -> ConfigMap | None:
+        nonlocal first
+        if first:
+            first = False
+            # As if somebody else had written in between.
+            found = structs.replace(found, metadata=structs.replace(found.metadata, resource_version="1"))
+        return structs.replace(found, data={**found.data, "y": "2"})
+
+    changed = await client.modify(ConfigMap, "a", change, namespace="default")
+    assert changed.data == {"x": "1", "y": "2"}
+    assert await client.modify(ConfigMap, "a", lambda found: None, namespace="default") == changed
 
 
 async def test_preconditions_of_a_deletion(client: Client) -> None:
