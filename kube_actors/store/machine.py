@@ -95,6 +95,10 @@ class Machine:
         self.history_bytes += len(event.value)
         return entry
 
+    def advance(self, revision: int) -> None:
+        """Nothing was written up to `revision`: the numbers in between belong to somebody else."""
+        self.revision = max(self.revision, revision)
+
     def list(self, prefix: str, *, revision: int = 0, after: str = "", limit: int = 0) -> Page:
         """See the contract. A past revision costs a look at every event since."""
         if revision in (0, self.revision):

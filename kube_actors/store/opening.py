@@ -16,4 +16,8 @@ async def open_store(url: str, *, retention: Retention | None = None) -> Store:
         from kube_actors.store.sqlite import SqliteStore  # lazy: heavy import (sqlite3)
 
         return await SqliteStore.open(rest, retention=retention)
+    if kind == "etcd" and rest:
+        from kube_actors.store.etcd import EtcdStore  # lazy: only those who choose it pay for its HTTP client
+
+        return await EtcdStore.open(rest, retention=retention)
     raise StoreError(f"unknown store {url!r}: say memory, sqlite:PATH or etcd:URL")

@@ -5,7 +5,7 @@ import trio
 
 from kube_actors.store import Compacted, Draft, Store
 
-ENGINES = ["sqlite"]
+ENGINES = ["sqlite", "etcd"]
 
 A = "/r/a/"
 D = Draft(b"<", b">")

@@ -38,10 +38,11 @@ async def test_the_revision_stands_in_the_value(store: Store) -> None:
     assert store.revision == start + 1
 
 
-async def test_an_empty_store_is_at_revision_one(store: Store) -> None:
-    assert (store.revision, store.compacted) == (1, 0)
+async def test_an_empty_store_is_at_revision_one(store: Store, engine: str) -> None:
+    if engine != "etcd":  # which counts the writes of other roots as well
+        assert (store.revision, store.compacted) == (1, 0)
     page = await store.list("")
-    assert (list(page.entries), page.revision, page.more, page.remaining) == ([], 1, False, 0)
+    assert (list(page.entries), page.revision, page.more, page.remaining) == ([], store.revision, False, 0)
     assert await store.get("/nothing") is None
 
 
