@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import trio
-import trio.testing
 
 from runtimes.contract import (
     STDERR,
@@ -34,30 +33,19 @@ from tests.kit.runtimes import (
     open_bench,
     read_all,
     read_until,
+    run_in_virtual_time,
 )
 
 
 @pytest.fixture(
     params=[
-        "simulated",
+        pytest.param("simulated", marks=pytest.mark.trio(run=run_in_virtual_time)),
         pytest.param("docker", marks=pytest.mark.docker),
         pytest.param("podman", marks=pytest.mark.podman),
     ]
 )
-def engine_name(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
-@pytest.fixture
-def clock(engine_name: str) -> trio.abc.Clock | None:
-    """Virtual time for the simulated engine; the real one for real engines."""
-    return trio.testing.MockClock(autojump_threshold=0) if engine_name == "simulated" else None
-
-
-@pytest.fixture
-async def bench(engine_name: str, clock: trio.abc.Clock | None) -> AsyncIterator[Bench]:
-    async with open_bench(engine_name) as bench:
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    async with open_bench(request.param) as bench:
         yield bench
 
 

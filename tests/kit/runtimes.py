@@ -34,7 +34,7 @@ FOREVER = ("sleep", "100000")
 PATIENCE_SECONDS = 60.0
 
 
-def open_engine(name: str) -> AbstractAsyncContextManager[Runtime]:
+def open_engine(name: str, url: str | None = None) -> AbstractAsyncContextManager[Runtime]:
     if name == "simulated":
         from runtimes.simulated import open_simulated
 
@@ -42,10 +42,17 @@ def open_engine(name: str) -> AbstractAsyncContextManager[Runtime]:
     if name == "docker":
         from runtimes.docker import open_docker
 
-        return open_docker()
+        return open_docker(url)
     from runtimes.podman import open_podman
 
-    return open_podman()
+    return open_podman(url)
+
+
+def run_in_virtual_time(work: Any, clock: Any = None, instruments: Any = ()) -> Any:
+    """For `pytest.mark.trio(run=...)`: pytest-trio looks for a clock among a test's own arguments only, and here it
+    is a fixture of the test that needs one."""
+    clock = clock or trio.testing.MockClock(autojump_threshold=0)
+    return trio.run(work, clock=clock, instruments=instruments)
 
 
 class Bench:
