@@ -25,7 +25,8 @@ def pod(name: str) -> Pod:
     return Pod(metadata=ObjectMeta(name=name, namespace="default"), spec=spec)
 
 
-async def test_create_get_update_delete(client: Client) -> None:
+async def test_create_get_update_delete(any_client: Client) -> None:
+    client = any_client
     made = await client.create(config("a", x="1"))
     assert made.metadata.uid and made.metadata.resource_version
     assert await client.get(ConfigMap, "a", namespace="default") == made
@@ -38,7 +39,8 @@ async def test_create_get_update_delete(client: Client) -> None:
     assert caught.value.is_not_found
 
 
-async def test_kinds_may_be_words_and_objects_dicts(client: Client) -> None:
+async def test_kinds_may_be_words_and_objects_dicts(any_client: Client) -> None:
+    client = any_client
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "d", "namespace": "default"}}
     made = await client.create(manifest)
     assert made["metadata"]["uid"]
@@ -46,14 +48,16 @@ async def test_kinds_may_be_words_and_objects_dicts(client: Client) -> None:
     assert isinstance(await client.get("v1/ConfigMap", "d", namespace="default"), ConfigMap)
 
 
-async def test_the_namespace_of_a_new_object_may_be_given_beside_it(client: Client) -> None:
+async def test_the_namespace_of_a_new_object_may_be_given_beside_it(any_client: Client) -> None:
+    client = any_client
     made = await client.create(ConfigMap(metadata=ObjectMeta(name="n")), namespace="default")
     assert made.metadata.namespace == "default"
     node = await client.create(Node(metadata=ObjectMeta(name="n1")), namespace="default")
     assert node.metadata.namespace == ""
 
 
-async def test_a_write_with_an_old_revision_conflicts(client: Client) -> None:
+async def test_a_write_with_an_old_revision_conflicts(any_client: Client) -> None:
+    client = any_client
     made = await client.create(config("a", x="1"))
     await client.update(made)
     await client.patch(ConfigMap, "a", {"data": {"x": "2"}}, namespace="default", patch_type="merge")
@@ -62,7 +66,8 @@ async def test_a_write_with_an_old_revision_conflicts(client: Client) -> None:
     assert caught.value.is_conflict
 
 
-async def test_modify_reads_again_after_a_conflict(client: Client) -> None:
+async def test_modify_reads_again_after_a_conflict(any_client: Client) -> None:
+    client = any_client
     await client.create(config("a", x="1"))
     first = True
 
@@ -79,14 +84,16 @@ async def test_modify_reads_again_after_a_conflict(client: Client) -> None:
     assert await client.modify(ConfigMap, "a", lambda found: None, namespace="default") == changed
 
 
-async def test_preconditions_of_a_deletion(client: Client) -> None:
+async def test_preconditions_of_a_deletion(any_client: Client) -> None:
+    client = any_client
     await client.create(config("a"))
     with pytest.raises(ApiError) as caught:
         await client.delete(ConfigMap, "a", namespace="default", uid="another")
     assert caught.value.is_conflict
 
 
-async def test_lists_select_and_page(client: Client) -> None:
+async def test_lists_select_and_page(any_client: Client) -> None:
+    client = any_client
     for name in "abcde":
         await client.create(config(name))
     listed = await client.list(ConfigMap, namespace="default", label_selector="app in (a,b)")
@@ -98,7 +105,8 @@ async def test_lists_select_and_page(client: Client) -> None:
     assert everything.continue_ == "" and everything.resource_version
 
 
-async def test_delete_collection_deletes_what_the_selector_matches(client: Client) -> None:
+async def test_delete_collection_deletes_what_the_selector_matches(any_client: Client) -> None:
+    client = any_client
     for name in "abc":
         await client.create(config(name))
     await client.delete_collection(ConfigMap, namespace="default", label_selector="app in (a,c)")
@@ -106,14 +114,16 @@ async def test_delete_collection_deletes_what_the_selector_matches(client: Clien
     assert [found.metadata.name for found in left.items] == ["b"]
 
 
-async def test_dry_run_changes_nothing(client: Client) -> None:
+async def test_dry_run_changes_nothing(any_client: Client) -> None:
+    client = any_client
     made = await client.create(config("a"), dry_run=True)
     assert made.metadata.uid
     with pytest.raises(ApiError):
         await client.get(ConfigMap, "a", namespace="default")
 
 
-async def test_a_watch_gives_typed_events_in_order(client: Client) -> None:
+async def test_a_watch_gives_typed_events_in_order(any_client: Client) -> None:
+    client = any_client
     start = (await client.list(ConfigMap, namespace="default")).resource_version
     async with client.watch(ConfigMap, namespace="default", resource_version=start) as events:
         await client.create(config("a", x="1"))
@@ -135,7 +145,8 @@ async def test_a_watch_ends_when_its_time_is_over(autojump_clock: trio.testing.M
                 pass
 
 
-async def test_status_and_binding_are_writes_of_their_own(client: Client) -> None:
+async def test_status_and_binding_are_writes_of_their_own(any_client: Client) -> None:
+    client = any_client
     await client.create(Node(metadata=ObjectMeta(name="n1")))
     made = await client.create(pod("web"))
     await client.bind("web", "n1", namespace="default", uid=made.metadata.uid)
@@ -147,7 +158,8 @@ async def test_status_and_binding_are_writes_of_their_own(client: Client) -> Non
     assert patched.status.phase == "Running"
 
 
-async def test_scale_is_of_its_own_kind(client: Client) -> None:
+async def test_scale_is_of_its_own_kind(any_client: Client) -> None:
+    client = any_client
     template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     manifest = {
         "apiVersion": "apps/v1",
@@ -163,7 +175,8 @@ async def test_scale_is_of_its_own_kind(client: Client) -> None:
     assert (await client.get(Deployment, "web", namespace="default")).spec.replicas == 5
 
 
-async def test_a_kind_that_nobody_knows_is_named(client: Client) -> None:
+async def test_a_kind_that_nobody_knows_is_named(any_client: Client) -> None:
+    client = any_client
     with pytest.raises((UnknownKind, ApiError)):
         await client.list("nonsense")
 

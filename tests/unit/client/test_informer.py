@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from kube_actors.actors import System
 from kube_actors.api.messages import (
     Answer,
     AnyRequest,
@@ -205,3 +206,22 @@ async def test_what_a_handler_raises_ends_the_informer(
     informer.add_handler(broken)
     with pytest.raises(RuntimeError, match="broken handler"):
         await informer.run()
+
+
+@pytest.mark.parametrize("mode", ["list", "stream"])
+async def test_informers_work_over_both_transports(any_client: Client, mode: str) -> None:
+    client = any_client
+    await client.create(config("a", x="1"))
+    informer = Informer(client, System(), ConfigMap, mode=mode)  # type: ignore[arg-type]
+    deleted = trio.Event()
+    changes = recorded(informer)
+    informer.add_handler(lambda old, new: deleted.set() if new is None else None)
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(informer.run)
+            await informer.synced()
+            await client.patch(ConfigMap, "a", {"data": {"x": "2"}}, namespace="default", patch_type="merge")
+            await client.delete(ConfigMap, "a", namespace="default")
+            await deleted.wait()
+            nursery.cancel_scope.cancel()
+    assert changes == [(None, "1"), ("1", "2"), ("2", None)]
