@@ -171,12 +171,8 @@ class DockerRuntime:
         if grace_seconds <= 0:
             await self.kill_container(container_id)
             return
-        grace = math.ceil(grace_seconds)
         try:
-            await self._client.call(
-                lambda docker: docker.containers.container(container_id).stop(t=grace),
-                timeout_seconds=grace + limits.STOP_MARGIN_SECONDS,
-            )
+            await self._streams.stop(container_id, math.ceil(grace_seconds))
         except (NotFound, WrongState):
             return  # gone, or not running
 

@@ -5,6 +5,7 @@ Owns the paths and parameters of these calls; the framing is `enginestreams`'. I
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -13,7 +14,8 @@ from urllib.parse import urlencode
 import msgspec
 import trio
 
-from runtimes.contract import ExecSession, RuntimeFault
+from runtimes import limits
+from runtimes.contract import ExecSession, RuntimeFault, Unavailable
 from runtimes.docker.faults import fault_of
 from runtimes.enginesocket import EngineSocket, Response, message_of
 from runtimes.enginestreams import EngineEvents, EngineLogs, HijackedSession
@@ -28,17 +30,27 @@ class DockerStreams:
     def __init__(self, url: str) -> None:
         self._socket = EngineSocket(url)
 
-    async def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """A small call with a JSON answer."""
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, timeout_seconds: float = limits.CALL_TIMEOUT_SECONDS
+    ) -> Any:
+        """A call with a small JSON answer, on a connection of its own."""
         data = msgspec.json.encode(body) if body is not None else b""
-        status, answer = await self._socket.call(method, _PREFIX + path, body=data)
+        try:
+            with trio.fail_after(timeout_seconds):
+                status, answer = await self._socket.call(method, _PREFIX + path, body=data)
+        except trio.TooSlowError:
+            raise Unavailable(f"the engine at {self._socket.url} gave no answer in {timeout_seconds:g} s") from None
         if status >= 400:
             raise fault_of(status, message_of(answer))
         return msgspec.json.decode(answer) if answer else None
 
     async def _open(self, method: str, path: str, body: Any = None, *, upgrade: bool = False) -> Response:
         data = msgspec.json.encode(body) if body is not None else b""
-        response = await self._socket.request(method, _PREFIX + path, body=data, upgrade=upgrade)
+        try:
+            with trio.fail_after(limits.CALL_TIMEOUT_SECONDS):
+                response = await self._socket.request(method, _PREFIX + path, body=data, upgrade=upgrade)
+        except trio.TooSlowError:
+            raise Unavailable(f"the engine at {self._socket.url} gave no answer") from None
         if response.status < 400:
             return response
         try:
@@ -84,7 +96,14 @@ class DockerStreams:
         )
 
     async def wait(self, container_id: str) -> int:
-        return int((await self.ask("POST", f"/containers/{container_id}/wait"))["StatusCode"])
+        """Until the container has ended, however long that takes."""
+        answer = await self.ask("POST", f"/containers/{container_id}/wait", timeout_seconds=math.inf)
+        return int(answer["StatusCode"])
+
+    async def stop(self, container_id: str, grace_seconds: int) -> None:
+        """Here, since a wait of minutes must not keep one of the few connections of the ordinary calls."""
+        patience = grace_seconds + limits.STOP_MARGIN_SECONDS
+        await self.ask("POST", f"/containers/{container_id}/stop?t={grace_seconds}", timeout_seconds=patience)
 
     async def _resize(self, path: str, width: int, height: int) -> None:
         try:

@@ -84,6 +84,7 @@ class SimulatedRuntime:
         self._addresses = AddressPool(pod_cidr)
         self._images = images.ImageShelf(self.script)
         self._sandboxes: dict[str, SimulatedSandbox] = {}
+        self._names: dict[tuple[str, str, str, int], str] = {}  # which sandbox has this name
         self._containers: dict[str, SimulatedContainer] = {}
         self._readers: set[SimulatedEvents] = set()
         self._serial = 0
@@ -146,14 +147,13 @@ class SimulatedRuntime:
 
     async def run_sandbox(self, config: SandboxConfig) -> Sandbox:
         await self._enter()
-        key = (config.namespace, config.name, config.uid, config.attempt)
-        for other in self._sandboxes.values():
-            mine = other.config
-            if (mine.namespace, mine.name, mine.uid, mine.attempt) == key:
-                raise AlreadyExists(f"a sandbox of {config.namespace}/{config.name} exists: {other.id[:12]}")
+        key = _name_of(config)
+        if key in self._names:
+            raise AlreadyExists(f"a sandbox of {config.namespace}/{config.name} exists: {self._names[key][:12]}")
         ip = "" if config.host_network else self._addresses.allocate()
         sandbox = SimulatedSandbox(self._identity(), config, ip, self.now())
         self._sandboxes[sandbox.id] = sandbox
+        self._names[key] = sandbox.id
         self._emit_sandbox(sandbox, "created")
         self._emit_sandbox(sandbox, "started")
         return sandbox.view()
@@ -183,6 +183,7 @@ class SimulatedRuntime:
         for container in tuple(sandbox.containers.values()):
             self._remove(container)
         del self._sandboxes[sandbox_id]
+        del self._names[_name_of(sandbox.config)]
         self._emit_sandbox(sandbox, "removed")
 
     async def list_sandboxes(self, labels: Mapping[str, str] = {}) -> tuple[Sandbox, ...]:
@@ -430,6 +431,10 @@ class SimulatedRuntime:
     def _offer(self, event: Event) -> None:
         for reader in tuple(self._readers):
             reader.offer(event)
+
+
+def _name_of(config: SandboxConfig) -> tuple[str, str, str, int]:
+    return config.namespace, config.name, config.uid, config.attempt
 
 
 def _carries(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
