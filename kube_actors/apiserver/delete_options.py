@@ -69,6 +69,11 @@ def _from_body(call: Call) -> DeleteOptions:
             f'no kind "{kind}" is registered for version "{value.get("apiVersion", "v1")}" in scheme '
             '"k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"'
         )
+    return from_object(call, value)
+
+
+def from_object(call: Call, value: dict[str, Any]) -> DeleteOptions:
+    """DeleteOptions as an object: a delete's body, or a part of an Eviction."""
     try:
         read = shape.compiled(_NAME).read(value, shape.Place(None, "", "DeleteOptions"), [])
     except shape.WrongType as error:

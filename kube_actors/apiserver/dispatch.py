@@ -11,7 +11,7 @@ from kube_actors.api import errors
 from kube_actors.api.messages import AnyAnswer, Request
 from kube_actors.apiserver import creating, deleting, patching, reading, updating, watching
 from kube_actors.apiserver.core import Call, Core
-from kube_actors.apiserver.subresources import SUBRESOURCES
+from kube_actors.apiserver.subresources import COLLECTIONS, SUBRESOURCES
 
 Serve = Callable[[Call], Awaitable[AnyAnswer]]
 
@@ -37,7 +37,8 @@ async def dispatch(core: Core, request: Request) -> AnyAnswer:
         handler = _VERBS.get(request.verb)
         if handler is None or request.verb not in kind.resource.verbs:
             raise errors.method_not_allowed()
-        return await handler(call)
+        transient = COLLECTIONS.get((kind.resource.group, kind.resource.plural))
+        return await (transient or handler)(call)
     return await _subresource(call)
 
 

@@ -325,12 +325,17 @@ def _keeps_zero(definition: str, field: schema.Field) -> bool:
     key = (_short(definition), field.name)
     kind = field.type.kind
     if kind in ("int32", "int64"):
-        return key not in zeros.PLAIN_NUMBERS
+        return key not in zeros.PLAIN_NUMBERS or key in zeros.ZEROS_KEPT
     if kind == "bool":
         return key not in zeros.PLAIN_BOOLS
     if kind == "string":
         return key in zeros.POINTER_STRINGS or (definition, field.name) in zeros.POINTER_STRINGS_BY_GROUP
     return False
+
+
+def _is_null_time(key: tuple[str, str], field: schema.Field) -> bool:
+    """Times of the older condition types are plain in Go, so an unset one is null."""
+    return field.type.kind == "time" and key[0] != "Condition" and key[0].endswith("Condition")
 
 
 _shapes: dict[str, Shape] = {}
@@ -347,7 +352,7 @@ def compiled(name: str) -> Shape:
     for field in definition.fields.values():
         key = (shape.name, field.name)
         shape.readers[field.name] = _lazy(field.type, _keeps_zero(name, field))
-        if field.required or key in zeros.EMPTY_STRUCTS:
+        if field.required or key in zeros.EMPTY_STRUCTS or key in zeros.ZEROS_KEPT or _is_null_time(key, field):
             always.append((field.name, _lazy_zero(field.type)))
     shape.always = tuple(always)
     return shape

@@ -14,9 +14,11 @@ from kube_actors.api.messages import Answer
 from kube_actors.apiserver import bodies, creating, encoding, limits, meta, reading, revisions
 from kube_actors.apiserver.admission.chain import Attempt
 from kube_actors.apiserver.core import Call
+from kube_actors.apiserver.kinds import Kind
 from kube_actors.store.contract import Entry, RevisionConflict
 
 JSONObject = dict[str, Any]
+Change = Callable[[JSONObject], None]
 Build = Callable[[JSONObject], JSONObject]
 """Makes the new state from the old one, both the request's own."""
 
@@ -39,20 +41,47 @@ async def update(call: Call) -> Answer:
 
 
 async def write(call: Call, build: Build, *, attempts: int) -> Answer:
-    """Read, build, store; again when the object has changed under an unconditional write."""
+    """Store what build makes of the stored object, and answer with it."""
+    return call.answer(call.kind.load(await store(call, build, attempts=attempts)))
+
+
+async def store(call: Call, build: Build, *, attempts: int) -> bytes:
+    """Read, build, store; again when the object has changed under an unconditional write. Gives what is stored."""
     for attempt in range(attempts):
         entry = await reading.find(call)
         try:
-            value = await _once(call, entry, build)
+            return await _once(call, entry, build)
         except RevisionConflict as lost:
             if lost.current is None:
                 raise errors.not_found(call.kind.resource, call.name) from None
             if attempt == attempts - 1:
                 raise errors.conflict(call.kind.resource, call.name) from None
             call.warnings.clear()
-            continue
-        return call.answer(call.kind.load(value))
     raise AssertionError("a write ends stored or refused")
+
+
+async def amend(call: Call, kind: Kind, key: str, change: Change) -> bytes:
+    """Change a stored object past its strategy and admission: for what the server itself does to it.
+
+    change alters the dict it is given and may refuse by raising ApiError; it runs again when the object has changed
+    meanwhile. dryRun stores nothing.
+    """
+    core = call.core
+    while True:
+        entry = await core.store.get(key)
+        if entry is None:
+            raise errors.not_found(kind.resource, key.rsplit("/", 1)[-1])
+        obj = encoding.decode(entry.value)
+        change(obj)
+        draft = encoding.draft(kind.head, obj)
+        if call.dry_run or encoding.same(entry, draft):
+            return draft.stamp(entry.modified)
+        try:
+            if finished(obj):
+                return (await core.store.delete(key, expect=entry.modified, last=draft)).value
+            return (await core.store.put(key, draft, expect=entry.modified)).value
+        except RevisionConflict:
+            continue
 
 
 async def _once(call: Call, entry: Entry, build: Build) -> bytes:

@@ -94,6 +94,31 @@ EMPTY_STRUCTS = frozenset(
 )
 """Optional structs that are plain in Go: always written."""
 
+ZEROS_KEPT = frozenset(
+    {
+        ("Role", "rules"),
+        ("ClusterRole", "rules"),
+        ("StatefulSetStatus", "availableReplicas"),
+        ("ContainerStateTerminated", "startedAt"),
+        ("ContainerStateTerminated", "finishedAt"),
+        ("ContainerStateRunning", "startedAt"),
+        ("EventSeries", "lastObservedTime"),
+    }
+    | {
+        ("Event", name)
+        for name in (
+            "firstTimestamp",
+            "lastTimestamp",
+            "eventTime",
+            "reportingComponent",
+            "reportingInstance",
+            "deprecatedFirstTimestamp",
+            "deprecatedLastTimestamp",
+        )
+    }
+)
+"""Optional fields that Go writes although they are unset."""
+
 PLAIN_NUMBERS = frozenset(
     {
         ("ContainerPort", "hostPort"),
@@ -125,7 +150,6 @@ PLAIN_NUMBERS = frozenset(
         ("FlowSchemaSpec", "matchingPrecedence"),
         ("APIServiceSpec", "groupPriorityMinimum"),
         ("APIServiceSpec", "versionPriority"),
-        ("StatefulSetStatus", "availableReplicas"),
     }
     | {
         (kind, "minReadySeconds")

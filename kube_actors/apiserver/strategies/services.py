@@ -16,6 +16,7 @@ class ServiceStrategy(Strategy):
     """Service."""
 
     returns_deleted = True
+    create_on_update = True
     field_complaint = "field label not supported: {field}"
     selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
         "spec.clusterIP": lambda obj: str(obj["spec"].get("clusterIP", "")),
