@@ -106,6 +106,7 @@ class Reflector:
         self.resource_version = ""
         self.relists = 0
         self._lost = False
+        self._relisting = False
         self._received = False
         self._pause = limits.REFLECTOR_BACKOFF_INITIAL_SECONDS
         self._failed_at: float | None = None
@@ -119,22 +120,28 @@ class Reflector:
                 return self._synced(version)
             case Received(resource_version=version):
                 self._received = True
+                self._relisting = False
                 if self.state == "watching" and version:
                     self.resource_version = version
                 return Go()
             case WatchEnded(lasted=lasted):
                 # Ended at once and empty: a server on its way down; asking again at once would be a hot loop.
-                healthy = self._received or lasted >= limits.SHORT_WATCH_SECONDS
-                return self._resume() if healthy else self._wait(now, jitter)
+                if not self._received and lasted < limits.SHORT_WATCH_SECONDS:
+                    return self._wait(now, jitter)
+                self._relisting = False
+                return self._resume()
             case Failed(expired=expired, unsupported=unsupported):
                 if unsupported and self.state == "streaming":
                     self.mode = "list"
                     return self._resume()
-                if expired and self.state in ("watching", "listing") and not self._lost:
+                if expired and self.state in ("watching", "listing"):
                     # Expiry is part of the protocol, not a fault: list anew at once, from the newest state.
-                    self._lost = True
-                    self.state = "listing"
-                    return self._resume()
+                    # But not if a list has just brought nothing but the next expiry.
+                    first = not self._relisting
+                    self._lost = self._relisting = True
+                    if first:
+                        self.state = "listing"
+                        return self._resume()
                 return self._wait(now, jitter)
 
     def _synced(self, version: str) -> Effect:
@@ -216,6 +223,7 @@ class _Shell:
         self._sink = sink
         self._stream: EventStream | None = None
         self._opened_at = 0.0
+        self.trouble = ""
 
     async def perform(self, effect: Effect) -> Event:
         try:
@@ -231,11 +239,16 @@ class _Shell:
                 case Go():
                     return await self._receive()
         except ApiError as error:
+            return self._failed(error)
+        except TransportError as error:
             self.close()
-            return failure_of(error)
-        except TransportError:
-            self.close()
+            self.trouble = str(error)
             return Failed()
+
+    def _failed(self, error: ApiError) -> Failed:
+        self.close()
+        self.trouble = f"{error.code} {error.reason}: {error}"
+        return failure_of(error)
 
     def close(self) -> None:
         if self._stream is not None:
@@ -268,12 +281,12 @@ class _Shell:
         batch = await self._stream.receive_batch()
         if not batch:
             self.close()
+            self.trouble = "the watch ended at once"
             return WatchEnded(self._clock.monotonic() - self._opened_at)
         for index, event in enumerate(batch):
             if event.type == "ERROR":
                 self._sink.apply(batch[:index])
-                self.close()
-                return failure_of(errors.decode(0, event.object))
+                return self._failed(errors.decode(0, event.object))
             if event.type == "BOOKMARK":
                 return self._bookmarked(batch, index)
         self._sink.apply(batch)
@@ -290,8 +303,7 @@ class _Shell:
         newest = bookmark.revision
         for event in rest:
             if event.type == "ERROR":
-                self.close()
-                return failure_of(errors.decode(0, event.object))
+                return self._failed(errors.decode(0, event.object))
             if event.type != "BOOKMARK":
                 self._sink.apply((event,))
             newest = event.revision
@@ -326,6 +338,9 @@ async def reflect(
         event: Event = Started()
         while True:
             effect = machine.step(event, system.clock.monotonic(), entropy.random() if _pauses(event) else 0.0)
+            if isinstance(effect, Wait):
+                detail = f"{shell.trouble} (again in {effect.seconds:.1f} s)"
+                system.story.tell(f"reflector/{name}", "has no watch", detail=detail)
             event = await shell.perform(effect)
     finally:
         shell.close()

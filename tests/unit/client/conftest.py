@@ -34,7 +34,7 @@ async def over_https(api: RunningAPIServer) -> AsyncIterator[Client]:
     clock, entropy = api.system.clock, Entropy(3)
     pki = Pki(clock.now, entropy.serial)
     pair = pki.serving("kube-apiserver", ["127.0.0.1"])
-    face = HttpFace(api.server.handle, Authenticator(clock, [Token("secret", TESTER)]), clock, entropy)
+    face = HttpFace(api.server.handle, Authenticator(clock, [Token("secret", TESTER)]), api.system)
     async with serve(face, "127.0.0.1", 0, tls=server_context(pair.certificate, pair.key)) as server:
         config = HTTPConfig(
             server=f"https://127.0.0.1:{server.port}",

@@ -66,6 +66,17 @@ def test_expiry_again_and_again_waits() -> None:
     assert machine.step(Waited(), 2) == List("")
 
 
+def test_a_list_that_expires_as_soon_as_it_is_watched_waits() -> None:
+    machine = watching()
+    assert machine.step(Failed(expired=True), 1) == List("")
+    assert machine.step(Listed("99"), 1) == Watch("99")
+    assert isinstance(machine.step(Failed(expired=True), 1), Wait)
+    assert machine.step(Waited(), 2) == List("")
+    machine.step(Listed("120"), 2)
+    machine.step(Received("121"), 2)
+    assert machine.step(Failed(expired=True), 3) == List("")
+
+
 def test_a_broken_connection_resumes_where_it_was() -> None:
     machine = watching()
     machine.step(Received("12"), 1)
