@@ -12,7 +12,7 @@ from typing import Generic, TypeVar, cast
 import trio
 
 from . import limits
-from .errors import ActorStopped, AskTimeout
+from .errors import ActorStopped, AskTimeout, MailboxClosed
 from .mailbox import Mailbox
 
 Q = TypeVar("Q")
@@ -100,7 +100,10 @@ async def serve(mailbox: Mailbox[Ask[Q, A]], handle: Callable[[Q], Awaitable[A]]
     try:
         async with trio.open_nursery() as nursery:
             while True:
-                message = await mailbox.receive()
+                try:
+                    message = await mailbox.receive()
+                except MailboxClosed:
+                    return
                 if message.abandoned:
                     continue
                 if concurrent:

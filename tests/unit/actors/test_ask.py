@@ -105,3 +105,18 @@ async def test_answering_twice_is_our_bug() -> None:
     assert await question.wait() == 2
     with pytest.raises(AssertionError, match="twice"):
         question.answer(3)
+
+
+async def test_serving_ends_when_the_mailbox_is_closed_and_empty() -> None:
+    mailbox: Asks = Mailbox()
+    answers: list[int] = []
+
+    async def asker() -> None:
+        answers.append(await ask(mailbox, 4))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(asker)
+        await trio.testing.wait_all_tasks_blocked()
+        mailbox.close()
+        await serve(mailbox, double)
+    assert answers == [8]
