@@ -50,6 +50,7 @@ from runtimes.docker.client import DockerClient, open_client
 from runtimes.docker.faults import start_fault_of
 from runtimes.docker.streams import DockerStreams
 from runtimes.labels import Kind, Record, container_name, label_filter, sandbox_name
+from runtimes.oomscore import lowest_oom_score
 from runtimes.pause import image_archive
 from runtimes.together import together
 
@@ -77,6 +78,7 @@ class DockerRuntime:
         self._client = client
         self._streams = streams
         self._network = network
+        self._lowest_oom_score = lowest_oom_score()
         self._starts = trio.CapacityLimiter(limits.CONCURRENT_STARTS)
         self._pulls = trio.CapacityLimiter(limits.CONCURRENT_PULLS)
         self._records: dict[str, Record] = {}  # of sandboxes, by id
@@ -100,7 +102,7 @@ class DockerRuntime:
     # --- sandboxes ---
 
     async def run_sandbox(self, config: SandboxConfig) -> Sandbox:
-        body, name = spec.sandbox_body(config, self._network), sandbox_name(config)
+        body, name = spec.sandbox_body(config, self._network, self._lowest_oom_score), sandbox_name(config)
         async with self._starts:
             try:
                 sandbox_id = await self._create(body, name)
@@ -154,7 +156,8 @@ class DockerRuntime:
         if record is None:
             self._keep(await self._inspect(sandbox_id))
             record = self._records[sandbox_id]
-        return await self._create(spec.container_body(sandbox_id, record, config), container_name(sandbox_id, config))
+        body = spec.container_body(sandbox_id, record, config, self._lowest_oom_score)
+        return await self._create(body, container_name(sandbox_id, config))
 
     async def start_container(self, container_id: str) -> None:
         async with self._starts:

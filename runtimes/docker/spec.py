@@ -12,7 +12,7 @@ from runtimes.pause import PAUSE_IMAGE
 LOG_CONFIG = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}}
 
 
-def sandbox_body(config: SandboxConfig, network: str) -> dict[str, Any]:
+def sandbox_body(config: SandboxConfig, network: str, lowest_oom_score: int) -> dict[str, Any]:
     host: dict[str, Any] = {
         "NetworkMode": "host" if config.host_network else network,
         "IpcMode": "host" if config.host_ipc else "shareable",
@@ -20,7 +20,7 @@ def sandbox_body(config: SandboxConfig, network: str) -> dict[str, Any]:
         "ReadonlyRootfs": True,
         "SecurityOpt": ["no-new-privileges"],
         "LogConfig": {"Type": "none"},
-        **resource_fields(config.resources or Resources()),
+        **_start_fields(config.resources or Resources(), lowest_oom_score),
     }
     if config.cgroup_parent:
         host["CgroupParent"] = config.cgroup_parent
@@ -45,7 +45,7 @@ def sandbox_body(config: SandboxConfig, network: str) -> dict[str, Any]:
     return body
 
 
-def container_body(sandbox_id: str, sandbox: Record, config: ContainerConfig) -> dict[str, Any]:
+def container_body(sandbox_id: str, sandbox: Record, config: ContainerConfig, lowest_oom_score: int) -> dict[str, Any]:
     inside = f"container:{sandbox_id}"
     host: dict[str, Any] = {
         "NetworkMode": inside,
@@ -61,7 +61,7 @@ def container_body(sandbox_id: str, sandbox: Record, config: ContainerConfig) ->
             }
             for device in config.devices
         ],
-        **resource_fields(config.resources),
+        **_start_fields(config.resources, lowest_oom_score),
         **security_fields(config.security),
     }
     body: dict[str, Any] = {
@@ -96,8 +96,16 @@ def mount_body(mount: Mount) -> dict[str, Any]:
     }
 
 
-def resource_fields(resources: Resources) -> dict[str, Any]:
-    """Those fields of HostConfig that are set; also the body of an update."""
+def _start_fields(resources: Resources, lowest_oom_score: int) -> dict[str, Any]:
+    """What is set at a start; only the score against the out-of-memory killer cannot be changed later."""
+    fields = update_body(resources)
+    if resources.oom_score_adj is not None:
+        fields["OomScoreAdj"] = max(resources.oom_score_adj, lowest_oom_score)
+    return fields
+
+
+def update_body(resources: Resources) -> dict[str, Any]:
+    """Those fields of HostConfig that are set."""
     fields: dict[str, Any] = {}
     for name, value in (
         ("CpuShares", resources.cpu_shares),
@@ -105,7 +113,6 @@ def resource_fields(resources: Resources) -> dict[str, Any]:
         ("CpuPeriod", resources.cpu_period_us),
         ("CpusetCpus", resources.cpuset_cpus or None),
         ("PidsLimit", resources.pids_limit),
-        ("OomScoreAdj", resources.oom_score_adj),
     ):
         if value is not None:
             fields[name] = value
@@ -113,13 +120,6 @@ def resource_fields(resources: Resources) -> dict[str, Any]:
         swap = resources.memory_swap_limit_bytes
         fields["Memory"] = resources.memory_limit_bytes
         fields["MemorySwap"] = resources.memory_limit_bytes if swap is None else swap
-    return fields
-
-
-def update_body(resources: Resources) -> dict[str, Any]:
-    """An OOM score is given at the start and cannot be changed later."""
-    fields = resource_fields(resources)
-    fields.pop("OomScoreAdj", None)
     return fields
 
 

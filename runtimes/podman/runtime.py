@@ -65,6 +65,7 @@ from runtimes.podman.read import (
 )
 from runtimes.podman.spec import SandboxFacts, container_spec, linux_resources, sandbox_spec
 from runtimes.podman.streams import PodmanStreams
+from runtimes.together import together
 
 V = TypeVar("V")
 
@@ -148,17 +149,13 @@ class PodmanRuntime:
 
     async def stop_sandbox(self, sandbox_id: str) -> None:
         members = await self._list("container", {}, sandbox_id=sandbox_id)
-        async with trio.open_nursery() as nursery:
-            for raw in members:
-                if read_state(raw["State"]) == "running":
-                    nursery.start_soon(self.stop_container, raw["Id"], 0.0)
+        running = [raw["Id"] for raw in members if read_state(raw["State"]) == "running"]
+        await together(partial(self.stop_container, identity, 0.0) for identity in running)
         await self.stop_container(sandbox_id, 0.0)
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
         members = await self._list("container", {}, sandbox_id=sandbox_id)
-        async with trio.open_nursery() as nursery:
-            for raw in members:
-                nursery.start_soon(self._remove, raw["Id"])
+        await together(partial(self._remove, raw["Id"]) for raw in members)
         await self._remove(sandbox_id)
         self._facts.pop(sandbox_id, None)
         self._sandboxes.pop(sandbox_id, None)
@@ -173,13 +170,14 @@ class PodmanRuntime:
             except NotFound:
                 return  # removed since it was listed
 
-        async with trio.open_nursery() as nursery:
-            for raw in listed:
-                known = self._sandboxes.get(raw["Id"])
-                if known is not None and read_state(raw["State"]) == "running":
-                    found[raw["Id"]] = known
-                else:
-                    nursery.start_soon(look, raw)
+        unknown = []
+        for raw in listed:
+            known = self._sandboxes.get(raw["Id"])
+            if known is not None and read_state(raw["State"]) == "running":
+                found[raw["Id"]] = known
+            else:
+                unknown.append(raw)
+        await together(partial(look, raw) for raw in unknown)
         return tuple(found[raw["Id"]] for raw in listed if raw["Id"] in found)
 
     async def sandbox_status(self, sandbox_id: str) -> Sandbox:

@@ -238,8 +238,8 @@ class SimulatedRuntime:
         behaviour = container.behaviour
         if behaviour.start_seconds:
             await trio.sleep(behaviour.start_seconds)
-            if container.removed or container.sandbox.state != "ready":
-                raise WrongState(f"container {container_id[:12]} went away while it started")
+        if container.removed or container.sandbox.state != "ready":
+            raise WrongState(f"the sandbox of container {container_id[:12]} is not ready")
         if behaviour.start_error:
             container.finish(self.now(), behaviour.start_exit_code, reason="StartError", message=behaviour.start_error)
             raise StartFailed(behaviour.start_error, behaviour.start_exit_code)

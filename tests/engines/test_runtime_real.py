@@ -178,3 +178,12 @@ async def test_another_process_finds_everything(bench: Bench) -> None:
         assert await other.container_status(identity) == status
         assert (await other.exec_sync(identity, ["true"])).exit_code == 0
     assert (await bench.runtime.container_status(identity)).state == "running"
+
+
+async def test_a_container_does_not_revive_a_stopped_sandbox(bench: Bench) -> None:
+    sandbox = await bench.sandbox()
+    waiting = await bench.container(sandbox, start=False)
+    await bench.runtime.stop_sandbox(sandbox.id)
+    with pytest.raises(RuntimeFault):
+        await bench.runtime.start_container(waiting)
+    assert (await bench.runtime.sandbox_status(sandbox.id)).state == "notready"
