@@ -121,6 +121,16 @@ async def test_start_takes_time_or_fails(runtime: SimulatedRuntime) -> None:
 
 
 @VIRTUAL_TIME
+async def test_a_container_does_not_start_in_a_stopped_sandbox(runtime: SimulatedRuntime) -> None:
+    identity = await make(runtime, start=False)
+    (sandbox,) = await runtime.list_sandboxes()
+    await runtime.stop_sandbox(sandbox.id)
+    with pytest.raises(WrongState):
+        await runtime.start_container(identity)
+    assert (await runtime.sandbox_status(sandbox.id)).state == "notready"
+
+
+@VIRTUAL_TIME
 async def test_pulls_fail_as_scripted(runtime: SimulatedRuntime) -> None:
     runtime.script.set("flaky", Behaviour(pull_error="no route to host", pull_failures=2, pull_seconds=5.0))
     runtime.script.set("gone", Behaviour(pull_error="manifest unknown"))
