@@ -115,7 +115,8 @@ def route(
         raw = RawRequest(path=unquote(path), params=tuple(query), accept=accept, if_none_match=if_none_match, user=user)
         return Route(raw, None if method in ("GET", "HEAD") else errors.method_not_allowed())
     verb, refusal = _verb(method, place, query)
-    options, params = NO_OPTIONS, ()
+    options = NO_OPTIONS
+    params: tuple[tuple[str, str], ...] = ()
     try:
         if place.subresource.partition("/")[0] in RAW_PARAMETERS:
             params = tuple(query)

@@ -1,0 +1,234 @@
+"""The HTTP face: one request in, one answer out.
+
+Owns the order in which a request meets its parts: who asks, what is asked, in which form, the server's answer, and its
+rendering. Authorization and everything after it are the server's (`handle`), whichever way a request comes; what the
+face itself refuses, it refuses only to those who are allowed to ask.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
+
+import trio
+from msgspec import structs
+
+from kube_actors.actors import System
+from kube_actors.api import errors
+from kube_actors.api.errors import ApiError
+from kube_actors.api.messages import (
+    Answer,
+    AnyAnswer,
+    AnyRequest,
+    RawRequest,
+    Request,
+    StreamAnswer,
+    UserInfo,
+    WatchAnswer,
+)
+from kube_actors.apiserver import limits, metrics, negotiation, protobuf, router, views, wire
+from kube_actors.apiserver.authn import WEBSOCKET_TOKEN, Authenticator
+from kube_actors.apiserver.authz import Authorizer as ComponentAuthorizer
+from kube_actors.apiserver.metrics import Metrics
+from kube_actors.apiserver.negotiation import View
+from kube_actors.apiserver.views import PrinterFor
+from kube_actors.wire import Answer as HttpAnswer
+from kube_actors.wire import HttpRequest, HttpServer, Limits, listen_tcp, wants_websocket
+
+Handle = Callable[[AnyRequest], Awaitable[AnyAnswer]]
+_INDENTED_FOR = ("curl", "Wget", "Mozilla/5.0")
+
+
+class Authorizer(Protocol):
+    """Says whether a request is allowed."""
+
+    async def authorize(self, request: AnyRequest) -> None: ...
+
+
+class HttpFace:
+    """The handler of an `HttpServer`. `handle` may go to another server every time: it survives restarts beneath."""
+
+    def __init__(
+        self,
+        handle: Handle,
+        authenticator: Authenticator,
+        system: System,
+        *,
+        authorizer: Authorizer | None = None,
+        printer_for: PrinterFor = views.no_printer,
+    ) -> None:
+        self.metrics = Metrics()
+        self._handle = handle
+        self._authenticator = authenticator
+        self._authorizer = authorizer or ComponentAuthorizer()
+        self._clock = system.clock
+        self._entropy = system.entropy.split("http")
+        self._printer_for = printer_for
+
+    async def __call__(self, http: HttpRequest) -> HttpAnswer:
+        """Answer one HTTP request."""
+        audit_id = http.headers.get("audit-id") or self._entropy.uuid()
+        started = self._clock.monotonic()
+        asked: AnyRequest | None = None
+        try:
+            user = self._user(http)
+            found = self._route(http, user)
+            asked = found.request
+            await self._refuse(http, found)
+            self.metrics.began(asked)
+            try:
+                answer = await self._handle(asked)
+            finally:
+                self.metrics.ended(asked)
+            rendered = self._render(http, asked, answer, audit_id)
+        except ApiError as error:
+            rendered = wire.refusal(error, audit_id)
+        status = getattr(rendered, "status", 101)
+        self.metrics.observe(asked, http.method, status, self._clock.monotonic() - started)
+        return rendered
+
+    def _user(self, http: HttpRequest) -> UserInfo:
+        authorization = http.headers.get("authorization")
+        if authorization is None and wants_websocket(http):
+            authorization = _socket_token(http)
+        return self._authenticator.authenticate(http.certificate, authorization)
+
+    def _route(self, http: HttpRequest, user: UserInfo) -> router.Route:
+        headers = http.headers
+        body, content_type = http.content or b"", headers.get("content-type") or ""
+        unreadable: ApiError | None = None
+        if content_type.startswith(protobuf.MEDIA_TYPE) and body:
+            try:
+                body, content_type = protobuf.to_json(body), "application/json"
+            except ApiError as error:
+                unreadable = error
+        found = router.route(
+            http.method,
+            http.path,
+            http.query_pairs(),
+            body=body,
+            content_type=content_type,
+            accept=", ".join(headers.get_all("accept")),
+            if_none_match=headers.get("if-none-match") or "",
+            user=user,
+            user_agent=headers.get("user-agent") or "",
+        )
+        return router.Route(found.request, found.refusal or unreadable)
+
+    async def _refuse(self, http: HttpRequest, found: router.Route) -> None:
+        """What the face refuses by itself, after asking whether the user may ask at all."""
+        refusal = found.refusal or _unfit(http, found.request)
+        if refusal is None:
+            return
+        await self._authorizer.authorize(found.request)
+        raise refusal
+
+    def _render(self, http: HttpRequest, asked: AnyRequest, answer: AnyAnswer, audit_id: str) -> HttpAnswer:
+        if isinstance(answer, Answer):
+            return wire.complete(self._in_form(http, asked, answer), audit_id)
+        if http.method == "HEAD":  # nobody would read, so nobody would close it
+            wire.release(answer)
+            raise errors.method_not_allowed()
+        ended = self.metrics.opened(asked)
+        if isinstance(answer, WatchAnswer):
+            assert isinstance(asked, Request)
+            include = views.include_of(_param(http, "includeObject"))
+            view = views.EventView(negotiation.choose(asked.accept), include, self._clock.now, self._printer_for)
+            return wire.watching(http, answer, view, audit_id, ended)
+        if isinstance(answer, StreamAnswer):
+            return wire.streaming(http, answer, audit_id, ended)
+        return wire.session(http, answer, ended)
+
+    def _in_form(self, http: HttpRequest, asked: AnyRequest, answer: Answer) -> Answer:
+        """The answer with its body as the client wants it."""
+        if isinstance(asked, RawRequest) and asked.path == "/metrics" and answer.status == 200:
+            # Whoever answers on HTTP counts it: these figures stand beside the server's own.
+            return structs.replace(answer, body=answer.body + metrics.render(self.metrics.families()))
+        if not answer.content_type.startswith("application/json"):
+            return answer
+        body, content_type = answer.body, answer.content_type
+        if isinstance(asked, Request):
+            view = negotiation.PLAIN if _is_raw(asked) else negotiation.choose(asked.accept)
+            if answer.status >= 400:
+                view = View(view.media_type)
+            if view != negotiation.PLAIN:
+                include = views.include_of(_param(http, "includeObject"))
+                body = views.shown(body, view, self._clock.now(), include, self._printer_for)
+                content_type = view.media_type
+        if content_type.startswith("application/json") and _indented(http):
+            body = views.pretty(body)
+        if body is answer.body:
+            return answer
+        return structs.replace(answer, body=body, content_type=content_type)
+
+
+def _unfit(http: HttpRequest, asked: AnyRequest) -> ApiError | None:
+    """Why this request cannot be served whatever the server says."""
+    if http.content is None:
+        return errors.request_entity_too_large(f"limit is {http.body_limit or limits.BODY_BYTES}")
+    if isinstance(asked, RawRequest):
+        return None
+    try:
+        if asked.verb == "connect":
+            if asked.subresource in ("exec", "attach"):
+                wire.check_upgrade(http)
+        elif not _is_raw(asked):
+            views.include_of(_param(http, "includeObject"))
+            view = negotiation.choose(asked.accept)
+            if asked.verb == "watch" and view.media_type != "application/json":
+                return errors.not_acceptable(("application/json;stream=watch",))
+    except ApiError as error:
+        return error
+    return None
+
+
+def _is_raw(asked: Request) -> bool:
+    """Whether what is read is no object: its form is its own."""
+    return asked.subresource == "log" or asked.verb == "connect"
+
+
+def _param(http: HttpRequest, name: str) -> str:
+    return next((value for key, value in http.query_pairs() if key == name), "") if http.query else ""
+
+
+def _indented(http: HttpRequest) -> bool:
+    """As kube-apiserver: when asked to, or when the client looks like a person."""
+    wanted = _param(http, "pretty")
+    if wanted:
+        return wanted not in ("0", "false")
+    return (http.headers.get("user-agent") or "").startswith(_INDENTED_FOR)
+
+
+def _socket_token(http: HttpRequest) -> str | None:
+    """A browser cannot set headers on a WebSocket; its token comes as a subprotocol."""
+    for offer in http.headers.tokens("sec-websocket-protocol"):
+        if offer.startswith(WEBSOCKET_TOKEN):
+            text = offer.removeprefix(WEBSOCKET_TOKEN)
+            with contextlib.suppress(binascii.Error, UnicodeDecodeError):
+                return "Bearer " + base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+            return "Bearer "
+    return None
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    face: HttpFace,
+    host: str,
+    port: int,
+    *,
+    tls: ssl.SSLContext | None = None,
+    wire_limits: Limits | None = None,
+    now: Callable[[], float] | None = None,
+) -> AsyncIterator[HttpServer]:
+    """Serve the face for the block, on every address of the host. Raises ListenError, which names the address."""
+    sockets: list[socket.socket] = await listen_tcp(host, port)
+    server = HttpServer(face, sockets, tls=tls, limits=wire_limits, now=now)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.run)
+        yield server
+        server.shutdown()

@@ -1,0 +1,94 @@
+"""Objects and lists as Tables, the way kubectl shows them. Pure functions on decoded objects with time as an input.
+
+Owns which printer a kind has and the Table object. Custom resources come with a printer of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from kube_actors.apiserver.tables import access, cluster, pods, services, storage, workloads
+from kube_actors.apiserver.tables.printer import Cells, JSONObject, Printer, age_column, age_of, name_column, name_of
+
+Include = Literal["None", "Metadata", "Object"]
+
+
+def _default_cells(obj: JSONObject, now: float) -> Cells:
+    return [name_of(obj), age_of(obj, now)]
+
+
+DEFAULT = Printer((name_column(), age_column()), _default_cells)
+
+_PRINTERS: dict[tuple[str, str], Printer] = {
+    **pods.PRINTERS,
+    **workloads.PRINTERS,
+    **services.PRINTERS,
+    **storage.PRINTERS,
+    **cluster.PRINTERS,
+    **access.PRINTERS,
+}
+
+
+def printer_for(group: str, kind: str) -> Printer:
+    """The printer of a built-in kind; name and age for any other."""
+    return _PRINTERS.get((group, kind), DEFAULT)
+
+
+def table_of(
+    obj: dict[str, Any],
+    now: float,
+    *,
+    include: Include = "Metadata",
+    api_version: str = "meta.k8s.io/v1",
+    printer: Printer | None = None,
+    columns: bool = True,
+) -> dict[str, Any]:
+    """The Table of an object, or of a list of them. Without columns for the later events of a watch."""
+    listed = "items" in obj
+    kind = obj.get("kind", "")
+    if listed:
+        kind = kind.removesuffix("List")
+    group = obj.get("apiVersion", "").rpartition("/")[0]
+    found = printer or printer_for(group, kind)
+    metadata = obj.get("metadata") or {}
+    kept = ("resourceVersion", "continue", "remainingItemCount") if listed else ("resourceVersion",)
+    rows = obj.get("items") or [] if listed else [obj]
+    item_version = obj.get("apiVersion", "")
+    return {
+        "kind": "Table",
+        "apiVersion": api_version,
+        "metadata": {key: metadata[key] for key in kept if key in metadata},
+        "columnDefinitions": [column.definition() for column in found.columns] if columns else None,
+        "rows": [_row(found, row, now, include, api_version, kind, item_version) for row in rows],
+    }
+
+
+def _row(
+    printer: Printer, obj: dict[str, Any], now: float, include: Include, api_version: str, kind: str, item_version: str
+) -> dict[str, Any]:
+    shown: dict[str, Any] | None = None
+    if include == "Metadata":
+        shown = partial_of(obj, api_version)
+    elif include == "Object":
+        shown = {**obj, "kind": kind, "apiVersion": item_version}
+    row: dict[str, Any] = {"cells": printer.cells(obj, now)}
+    conditions = printer.conditions(obj) if printer.conditions is not None else None
+    if conditions:
+        row["conditions"] = conditions
+    row["object"] = shown
+    return row
+
+
+def partial_of(obj: dict[str, Any], api_version: str = "meta.k8s.io/v1") -> dict[str, Any]:
+    """An object's metadata alone."""
+    return {"kind": "PartialObjectMetadata", "apiVersion": api_version, "metadata": obj.get("metadata") or {}}
+
+
+def partial_list_of(obj: dict[str, Any], api_version: str = "meta.k8s.io/v1") -> dict[str, Any]:
+    """A list's metadata alone."""
+    return {
+        "kind": "PartialObjectMetadataList",
+        "apiVersion": api_version,
+        "metadata": obj.get("metadata") or {},
+        "items": [partial_of(item, api_version) for item in obj.get("items") or []],
+    }

@@ -1,0 +1,5 @@
+"""placeholder"""
+
+from .printer import Printer
+
+PRINTERS: dict[tuple[str, str], Printer] = {}
