@@ -1,1 +1,44 @@
-"""See ARCHITECTURE.md."""
+"""Nodes: they run the pods that are bound to them, on any engine. Names are loaded when they are first used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .config import NodeConfig
+    from .dialing import Dialer, RuntimeDialer, SocketDialer
+    from .feed import PodFeed, SharedFeed, WatchFeed
+    from .node_actor import NodeActor
+
+_HOME_OF = {
+    "Dialer": "dialing",
+    "NodeActor": "node_actor",
+    "NodeConfig": "config",
+    "PodFeed": "feed",
+    "RuntimeDialer": "dialing",
+    "SharedFeed": "feed",
+    "SocketDialer": "dialing",
+    "WatchFeed": "feed",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+__all__ = [
+    "Dialer",
+    "NodeActor",
+    "NodeConfig",
+    "PodFeed",
+    "RuntimeDialer",
+    "SharedFeed",
+    "SocketDialer",
+    "WatchFeed",
+]
