@@ -77,7 +77,7 @@ def parse_json(body: bytes, *, mark: bool) -> Any:
         value = json.loads(body, object_pairs_hook=_pairs) if mark else msgspec.json.decode(body)
     except (ValueError, msgspec.DecodeError, RecursionError) as error:
         raise Unparsable(_go_json_error(body, error)) from None
-    _check_depth(value)
+    _check_depth(value, body.count(b"{") + body.count(b"["))
     return value
 
 
@@ -121,8 +121,10 @@ def _go_json_error(body: bytes, error: Exception) -> str:
     return str(error)
 
 
-def _check_depth(value: Any) -> None:
+def _check_depth(value: Any, brackets: int = limits.BODY_DEPTH + 1) -> None:
     """An explicit stack, since the point is not to trust the body's depth."""
+    if brackets <= limits.BODY_DEPTH:
+        return
     level = [value]
     for _ in range(limits.BODY_DEPTH):
         below: list[Any] = []

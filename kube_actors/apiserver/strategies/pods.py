@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from kube_actors.apiserver.strategies import pod_defaults, qos
-from kube_actors.apiserver.strategies.base import JSONObject, Strategy
+from kube_actors.apiserver.strategies import pod_defaults, pod_updates, pod_validation, qos
+from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
 
 FINISHED = ("Succeeded", "Failed")
 
@@ -63,6 +63,12 @@ class PodStrategy(Strategy):
     def prepare_status(self, new: JSONObject, old: JSONObject) -> None:
         status = new.setdefault("status", {})
         status.setdefault("qosClass", (old.get("status") or {}).get("qosClass") or qos.class_of(old["spec"]))
+
+    def validate_create(self, obj: JSONObject) -> Problems:
+        return pod_validation.pod_problems(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return pod_updates.update_problems(new, old)
 
     def grace_seconds(self, obj: JSONObject, asked: int | None) -> int | None:
         """As podStrategy.CheckGracefulDelete: a pod on no node, or finished, goes at once."""
