@@ -1,0 +1,39 @@
+"""Named limits and periods of the controllers. Seconds unless the name says otherwise."""
+
+CACHE_PATIENCE_SECONDS = 300.0
+"""How long a key waits for the cache to show what was written for it, before it is looked at all the same."""
+
+BURST_REPLICAS = 500
+"""Pods that one look at a ReplicaSet creates or deletes at most."""
+
+SLOW_START_INITIAL = 1
+"""Size of the first group of creations; it doubles as long as they succeed."""
+
+RETRY_INITIAL_SECONDS = 0.005
+RETRY_MAX_SECONDS = 1000.0
+
+MAX_ENDPOINTS_PER_SLICE = 100
+MAX_ENDPOINTS_PER_OBJECT = 1000
+"""Addresses of one Endpoints object; beyond, it is marked as truncated."""
+
+REVISION_HISTORY_CHARACTERS = 2000
+NAMESPACE_RETRY_SECONDS = 1.0
+
+NODE_MONITOR_PERIOD_SECONDS = 5.0
+NODE_MONITOR_GRACE_SECONDS = 50.0
+NODE_STARTUP_GRACE_SECONDS = 60.0
+NODE_EVICTION_RATE = 0.1
+"""Nodes a second that may get the taint that evicts, in a healthy zone."""
+NODE_SECONDARY_EVICTION_RATE = 0.01
+UNHEALTHY_ZONE_FRACTION = 0.55
+LARGE_ZONE_NODES = 50
+
+POD_GC_PERIOD_SECONDS = 20.0
+POD_GC_QUARANTINE_SECONDS = 40.0
+TERMINATED_POD_THRESHOLD = 12500
+EVICTION_ATTEMPTS = 5
+
+GC_ABSENT_OWNERS = 500
+"""Owners remembered as absent, so that they are not asked for again."""
+GC_DISCOVERY_SECONDS = 30.0
+"""How often the garbage collector looks for new kinds of custom resources."""

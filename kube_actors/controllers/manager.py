@@ -1,0 +1,118 @@
+"""All controllers under one roof: shared caches, one supervised actor each, switched on and off by name.
+
+Owns which controllers there are and the options that people may set. What a controller does stands in its own file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import trio
+from msgspec import Struct
+
+from kube_actors.actors import RestartPolicy, System, open_supervisor
+from kube_actors.client import Client, ElectionConfig, EventRecorder, InformerFactory, LeaderElector, elected
+
+from . import limits
+from .caches import SharedCaches
+from .contract import Controller
+from .deployment import Deployments
+from .replicaset import ReplicaSets, ReplicationControllers
+from .runner import Feed, Runner
+
+# A controller that one object makes fail keeps being tried, ever more slowly, and its siblings go on.
+_PATIENT = RestartPolicy(restart="always", limit=None)
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """controllers: "*" for all, a name for one, "-name" for not that one. Periods are in seconds.
+
+    root_ca is the PEM text that every namespace gets in ConfigMap kube-root-ca.crt; "" for none.
+    """
+
+    controllers: tuple[str, ...] = ("*",)
+    node_monitor_period: float = limits.NODE_MONITOR_PERIOD_SECONDS
+    node_monitor_grace_period: float = limits.NODE_MONITOR_GRACE_SECONDS
+    node_startup_grace_period: float = limits.NODE_STARTUP_GRACE_SECONDS
+    node_eviction_rate: float = limits.NODE_EVICTION_RATE
+    secondary_node_eviction_rate: float = limits.NODE_SECONDARY_EVICTION_RATE
+    unhealthy_zone_threshold: float = limits.UNHEALTHY_ZONE_FRACTION
+    large_cluster_size_threshold: int = limits.LARGE_ZONE_NODES
+    pod_gc_period: float = limits.POD_GC_PERIOD_SECONDS
+    pod_gc_quarantine: float = limits.POD_GC_QUARANTINE_SECONDS
+    terminated_pod_gc_threshold: int = limits.TERMINATED_POD_THRESHOLD
+    namespace_retry: float = limits.NAMESPACE_RETRY_SECONDS
+    root_ca: str = ""
+    election: ElectionConfig | None = None
+
+
+CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
+    "deployment-controller": lambda options: Deployments(),
+    "replicaset-controller": lambda options: ReplicaSets(),
+    "replicationcontroller-controller": lambda options: ReplicationControllers(),
+}
+
+
+def known_controllers() -> tuple[str, ...]:
+    """The names that Options.controllers may hold."""
+    return tuple(CONTROLLERS)
+
+
+def enabled(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The controllers that a list like ("*", "-x") switches on; ValueError for a name that is none."""
+    known = known_controllers()
+    for name in names:
+        if name != "*" and name.removeprefix("-") not in known:
+            raise ValueError(f"{name.removeprefix('-')!r} is not in the list of known controllers")
+    return tuple(name for name in known if f"-{name}" not in names and (name in names or "*" in names))
+
+
+class ControllerManager:
+    """Runs the controllers; an actor."""
+
+    def __init__(self, client: Client, system: System, options: Options = Options()) -> None:  # noqa: B008 - frozen
+        self.options = options
+        self.names = enabled(options.controllers)
+        self._client = client
+        self._system = system
+        self._runners: dict[str, Runner] = {}
+        self.started = trio.Event()
+
+    async def run(self) -> None:
+        """Run until cancelled; with an election only while this is the leader."""
+        if self.options.election is None:
+            await self._run()
+            return
+        elector = LeaderElector(self._client, self._system, self.options.election)
+        async with elected(elector):
+            await self._run()
+
+    async def _run(self) -> None:
+        factory = InformerFactory(self._client, self._system)
+        caches = SharedCaches(factory)
+        feeds = [Feed(CONTROLLERS[name](self.options), caches) for name in self.names]
+        async with open_supervisor("controllers", self._system) as supervisor:
+            supervisor.start("controllers/informers", lambda: factory, _PATIENT)
+            for feed in feeds:
+                name = feed.controller.name
+                recorder = EventRecorder(self._client, self._system, feed.controller.component)
+                supervisor.start(f"{name}/events", _always(recorder), _PATIENT)
+                supervisor.start(name, self._making(feed, recorder), _PATIENT)
+            self.started.set()
+
+    def _making(self, feed: Feed, recorder: EventRecorder) -> Callable[[], Runner]:
+        def make() -> Runner:
+            runner = Runner(feed, self._client, self._system, recorder)
+            self._runners[feed.controller.name] = runner
+            return runner
+
+        return make
+
+    def statistics(self) -> list[Any]:
+        """Every controller's figures."""
+        return [runner.statistics() for runner in self._runners.values()]
+
+
+def _always(actor: Any) -> Callable[[], Any]:
+    return lambda: actor
