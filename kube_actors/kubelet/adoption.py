@@ -100,7 +100,7 @@ def _adopted(record: Record, mine: Sequence[ContainerStatus], known: APIContaine
         stage=Stage.RUNNING,
         attempt=newest.attempt,
         id=newest.id,
-        image_id=newest.image_id,
+        image_id=(known.image_id if same and known is not None else "") or newest.image_id,
         started_at=newest.started_at,
         last_exit=exit_of(mine[-2]) if len(mine) > 1 and mine[-2].state == "exited" else None,
         started=bool(same and known is not None and known.started),

@@ -39,6 +39,8 @@ class NodeContext(Struct, frozen=True, kw_only=True):
     sources: Sources
     dialer: Dialer
     record: Recorder
+    released: Callable[[str], None]
+    """Told a pod's UID when its containers have ended for good: what it took of the node is free."""
     allocatable: dict[str, str] = {}
     memory_bytes: int = 0
     services: ServiceSource | None = None

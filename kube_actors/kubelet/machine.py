@@ -261,7 +261,7 @@ def _finalized(draft: Draft, event: Finalized) -> None:
 
 def _image_ready(draft: Draft, record: Record, event: ImageReady) -> None:
     attempt = record.attempt + 1 if record.exit is not None else record.attempt
-    draft.put(record, stage=Stage.STARTING, image_delay=0.0, early=None)
+    draft.put(record, stage=Stage.STARTING, image_id=event.image_id, image_delay=0.0, early=None)
     draft.do(model.StartContainer(record.name, attempt, event.image_id))
 
 

@@ -114,6 +114,7 @@ class NodeActor:
             sources=Sources(self._client, self.system),
             dialer=self._dialer,
             record=self._record,
+            released=self._occupancy.remove,
             allocatable=node.status.allocatable,
             memory_bytes=info.memory_bytes,
             services=self._services if self.config.service_environment else None,

@@ -123,6 +123,8 @@ class PodActor:
         self.state, effects = machine.step(before, event, self._context.system.clock.now())
         if self.state.stage is not before.stage:
             metadata = self._pod.metadata
+            if self.state.stage in (PodStage.FINISHED, PodStage.CLEANING):
+                self._context.released(metadata.uid)
             self._context.system.story.tell(
                 self._context.config.name, self.state.stage.name.lower(), uid=metadata.uid, key=self._key
             )

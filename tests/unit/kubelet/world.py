@@ -56,18 +56,19 @@ class World:
     async def until(self, name, condition, namespace="default", seconds=1000):
         """Wait until the pod is as `condition` wants it; None stands for a pod that is gone."""
         with trio.move_on_after(seconds):
-            async with self.client.watch(
-                Pod,
-                namespace=namespace,
-                field_selector=f"metadata.name={name}",
-                send_initial_events=True,
-                resource_version_match="NotOlderThan",
-                allow_watch_bookmarks=True,
-            ) as events:
-                async for event in events:
-                    pod = None if event.type == "DELETED" else event.object
-                    if condition(pod):
-                        return pod
+            while True:  # the server ends a watch after a while
+                async with self.client.watch(
+                    Pod,
+                    namespace=namespace,
+                    field_selector=f"metadata.name={name}",
+                    send_initial_events=True,
+                    resource_version_match="NotOlderThan",
+                    allow_watch_bookmarks=True,
+                ) as events:
+                    async for event in events:
+                        pod = None if event.type == "DELETED" else event.object
+                        if condition(pod):
+                            return pod
         last = await self.api.list("Pod", namespace)
         raise AssertionError(f"{name} did not come to be as wanted: {[item['status'] for item in last['items']]}")
 
