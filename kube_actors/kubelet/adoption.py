@@ -109,15 +109,11 @@ def _adopted(record: Record, mine: Sequence[ContainerStatus], known: APIContaine
 
 
 def _as_ended(record: Record, exit: Exit | None) -> Record:
-    return Record(
-        name=record.name,
-        role=record.role,
+    return structs.replace(
+        record,
         stage=Stage.EXITED,
-        attempt=record.attempt,
-        id=record.id,
         exit=exit,
-        last_exit=record.last_exit,
-        started_at=record.started_at,
+        started=False,
         ready=record.role == "init" and exit is not None and exit.code == 0,
     )
 

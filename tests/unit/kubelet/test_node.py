@@ -53,7 +53,7 @@ async def test_a_pod_runs_and_goes(autojump_clock):
         (container,) = status.container_statuses
         assert container.ready and container.started and container.restart_count == 0
         assert container.container_id.startswith("simulated://")
-        assert container.image_id.startswith("sha256:")
+        assert "sha256:" in container.image_id
         assert container.state.running.started_at
         for kind in ("PodReadyToStartContainers", "Initialized", "ContainersReady", "PodScheduled"):
             assert condition(pod, kind).status == "True", kind
