@@ -37,7 +37,7 @@ class Rule(Struct, frozen=True):
     def allows(self, request: Request) -> bool:
         resource = f"{request.resource}/{_head(request.subresource)}" if request.subresource else request.resource
         return (
-            _in(request.verb, self.verbs)
+            _in("create" if request.verb == "connect" else request.verb, self.verbs)
             and _in(request.group, self.groups)
             and (_in(resource, self.resources))
             and (not self.names or request.name in self.names)
@@ -148,7 +148,10 @@ def refusal(request: AnyRequest) -> errors.ApiError:
     if isinstance(request, RawRequest):
         return errors.forbidden("", "", f'User "{user}" cannot get path "{request.path}"')
     resource = f"{request.resource}/{request.subresource}" if request.subresource else request.resource
-    where = f'in the namespace "{request.namespace}"' if request.namespace else "at the cluster scope"
+    # A Namespace is taken to stand in itself; what opens a connection is asked for as a create.
+    namespace = request.name if request.resource == "namespaces" and not request.group else request.namespace
+    where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
+    verb = "create" if request.verb == "connect" else request.verb
     target = f"{request.resource}.{request.group}" if request.group else request.resource
-    message = f'User "{user}" cannot {request.verb} resource "{resource}" in API group "{request.group}" {where}'
+    message = f'User "{user}" cannot {verb} resource "{resource}" in API group "{request.group}" {where}'
     return errors.forbidden(target, request.name, message)

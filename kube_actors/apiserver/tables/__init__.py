@@ -8,18 +8,37 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from kube_actors.apiserver.tables import access, cluster, pods, services, storage, workloads
-from kube_actors.apiserver.tables.printer import Cells, JSONObject, Printer, age_column, age_of, name_column, name_of
+from kube_actors.apiserver.tables.printer import (
+    Cells,
+    Column,
+    JSONObject,
+    Printer,
+    age_of,
+    at,
+    name_column,
+    name_of,
+)
 
 Include = Literal["None", "Metadata", "Object"]
 
 
 def _default_cells(obj: JSONObject, now: float) -> Cells:
+    return [name_of(obj), at(obj, "metadata", "creationTimestamp")]
+
+
+def _custom_cells(obj: JSONObject, now: float) -> Cells:
     return [name_of(obj), age_of(obj, now)]
 
 
-DEFAULT = Printer((name_column(), age_column()), _default_cells)
+DEFAULT = Printer(
+    (name_column(), Column("Created At", "=meta.v1.ObjectMeta.creationTimestamp", "date")), _default_cells
+)
+"""Kinds of Kubernetes' own that nobody drew up columns for."""
 
-_PRINTERS: dict[tuple[str, str], Printer] = {
+CUSTOM = Printer((name_column(), Column("Age", "=meta.v1.ObjectMeta.creationTimestamp", "date")), _custom_cells)
+"""Custom resources whose definition names no columns."""
+
+PRINTERS: dict[tuple[str, str], Printer] = {
     **pods.PRINTERS,
     **workloads.PRINTERS,
     **services.PRINTERS,
@@ -30,8 +49,8 @@ _PRINTERS: dict[tuple[str, str], Printer] = {
 
 
 def printer_for(group: str, kind: str) -> Printer:
-    """The printer of a built-in kind; name and age for any other."""
-    return _PRINTERS.get((group, kind), DEFAULT)
+    """The printer of a built-in kind."""
+    return PRINTERS.get((group, kind), DEFAULT)
 
 
 def table_of(
