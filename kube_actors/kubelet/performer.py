@@ -76,7 +76,10 @@ class Performer:
             case model.Report():
                 self._context.record(self.pod, effect.type, effect.reason, effect.message, effect.container)
             case model.Prepare():
-                self._spawn("", self._prepare)
+                if self.pod.spec.volumes or self.volumes.directory:
+                    self._spawn("", self._prepare)
+                else:
+                    self._post(model.Prepared())
             case model.RunSandbox():
                 self._spawn("", partial(self._run_sandbox, effect))
             case model.EnsureImage():

@@ -100,6 +100,7 @@ class PodActor:
     async def _live(self, performer: Performer) -> None:
         assert self._writer is not None
         while self._current().stage is not PodStage.DONE:
+            before = self._current()
             for message in await self._receive():
                 self.handled += 1
                 if isinstance(message, EngineEvent):
@@ -108,7 +109,8 @@ class PodActor:
                 if isinstance(message, model.PodChanged) and self._newest is not None:
                     message, self._newest = model.PodChanged(self._newest), None
                 self._take(message, performer)
-            self._writer.changed()
+            if _shows(before, self._current()):
+                self._writer.changed()
 
     async def _receive(self) -> list[model.Event | EngineEvent]:
         due = machine.wake(self._current())
@@ -193,3 +195,17 @@ class PodActor:
         except ApiError as error:
             if not (error.is_not_found or error.is_conflict):
                 raise
+
+
+def _shows(before: PodState, after: PodState) -> bool:
+    """Whether a step may have changed the status; the echo of our own write does not."""
+    if before.pod is after.pod:
+        return before is not after
+    old, new = before.pod.metadata, after.pod.metadata
+    return (
+        old.generation != new.generation
+        or old.deletion_timestamp != new.deletion_timestamp
+        or bool(after.pod.spec.readiness_gates)
+        or before.containers is not after.containers
+        or before.stage is not after.stage
+    )
