@@ -68,6 +68,7 @@ class Engine:
         self.sandbox = ""
         self.serial = 0
         self.finalized = False
+        self.falling = False
         self.state, effects, events = adoption.begin(pod, adoption.NOTHING, self.now)
         self.take_effects(effects)
         for event in events:
@@ -101,6 +102,8 @@ class Engine:
                         assert other.stage is Stage.EXITED and other.exit.code == 0
             if record.ready and record.role != "init":
                 assert record.stage in (Stage.RUNNING, Stage.STOPPING) and record.started
+            if record.stage in (Stage.HOOKING, Stage.RUNNING) and not self.falling:
+                assert self.running.get(record.id) == record.name, "believed to run, but does not"
             assert record.attempt >= before.containers[record.name].attempt
         status = pod_status(state, Host(engine="e", ips=("1.2.3.4",)), before.pod.status, self.now)
         assert difference(status, status) == {}
@@ -198,12 +201,14 @@ def test_any_order_of_events(pod, data):
             if getattr(spec, f"{kind}_probe") is not None:
                 engine.step(model.Probed(record, engine.state.containers[record].id, kind, bool(code)))
         elif choice == "sandbox" and engine.sandbox and engine.state.sandbox_id == engine.sandbox:
+            engine.falling = True  # until it is told that the sandbox died, which explains all the rest
             for identity, name in list(engine.running.items()):
                 engine.running.pop(identity)
                 if data.draw(st.booleans()):
                     exit = Exit(id=identity, code=137, reason="x", finished_at=engine.now)
                     engine.step(model.Exited(name, exit))
             engine.step(model.SandboxDied(engine.sandbox))
+            engine.falling = False
         elif choice == "delete":
             deleted = True
             engine.step(model.PodChanged(being_deleted(pod, data.draw(st.sampled_from([0, 1, 30])))))
