@@ -17,6 +17,7 @@ from kube_actors.api import field_errors as fields
 from kube_actors.apiserver import limits
 from kube_actors.apiserver.core import Call
 from kube_actors.apiserver.kinds import Kind
+from kube_actors.apiserver.strategies.service_validation import stack_problems
 
 JSONObject = dict[str, Any]
 
@@ -87,6 +88,9 @@ class Allocators:
 
     def _fill(self, call: Call, new: JSONObject, old: JSONObject | None, claim: Claim) -> None:
         spec = new["spec"]
+        problems = stack_problems(spec, self.network.version)
+        if problems:
+            raise errors.invalid("Service", call.name, problems)
         had = set(addresses_of(old)) if old is not None else set()
         if spec.get("type") != "ExternalName":
             asked = addresses_of(new)

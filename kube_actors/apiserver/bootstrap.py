@@ -9,9 +9,9 @@ from typing import Any
 
 from kube_actors.api.messages import Request, UserInfo
 from kube_actors.apiserver import encoding
-from kube_actors.apiserver.admission.priority import SYSTEM_CLASSES
 from kube_actors.apiserver.core import Core
 from kube_actors.apiserver.dispatch import dispatch
+from kube_actors.apiserver.strategies.cluster import SYSTEM_CLASSES
 
 JSONObject = dict[str, Any]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kube_actors.actors import System
 from kube_actors.api import time
+from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import Answer, Options, Request
 from kube_actors.api.node_messages import NodeGateway
 from kube_actors.apiserver.facets import FacetCache
@@ -58,7 +59,7 @@ class Call:
         self.namespace = request.namespace
         self.name = request.name
         self.dry_run = bool(request.options.dry_run)
-        self.warnings: list[str] = []
+        self.warnings: list[str] = [kind.strategy.deprecation] if kind.strategy.deprecation else []
 
     @property
     def key(self) -> str:
@@ -77,6 +78,14 @@ def warning_headers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
     if not texts:
         return ()
     return tuple(("Warning", f'299 - "{_quoted(text)}"') for text in dict.fromkeys(texts))
+
+
+def refusal(error: ApiError, warnings: Sequence[str] = ()) -> Answer:
+    """An error as an answer."""
+    headers = warning_headers(warnings)
+    if error.retry_after:
+        headers = (*headers, ("Retry-After", str(error.retry_after)))
+    return Answer(status=error.code, body=error.status.encode(), headers=headers)
 
 
 def _quoted(text: str) -> str:

@@ -93,15 +93,15 @@ async def _complete(call: Call, obj: JSONObject) -> None:
 
 async def _store(call: Call, obj: JSONObject) -> bytes:
     core, kind = call.core, call.kind
-    draft = encoding.draft(kind.head, obj)
+    draft = encoding.draft(kind.store_head, obj)
     if call.dry_run:
         current = await core.store.get(call.key)
         if current is not None:
             raise RevisionConflict(call.key, current)
-        return encoding.encode(obj)
+        return encoding.whole(kind.store_head, obj)
     with core.allocators.claim(call, obj, None) as claim:
         if claim.changed:
-            draft = encoding.draft(kind.head, obj)
+            draft = encoding.draft(kind.store_head, obj)
         entry = await core.store.put(call.key, draft, expect=0)
         claim.keep()
     return entry.value

@@ -17,7 +17,7 @@ from kube_actors.apiserver.admission.chain import Attempt
 from kube_actors.apiserver.core import Call
 from kube_actors.apiserver.delete_options import DeleteOptions, delete_options
 from kube_actors.apiserver.selection import selection_of
-from kube_actors.store.contract import Draft, Entry, RevisionConflict
+from kube_actors.store.contract import Entry, RevisionConflict
 
 JSONObject = dict[str, Any]
 
@@ -51,7 +51,8 @@ async def delete_object(call: Call, options: DeleteOptions) -> tuple[bytes, bool
 
 def check_preconditions(call: Call, options: DeleteOptions, obj: JSONObject, entry: Entry) -> None:
     uid = obj["metadata"].get("uid", "")
-    kind = call.kind.resource.kind
+    resource = call.kind.resource
+    kind = f"{resource.kind}.{resource.group}".rstrip(".")  # the refusal names the kind, where others name the plural
     if options.uid and options.uid != uid:
         raise errors.conflict(
             kind,
@@ -80,14 +81,11 @@ async def _once(call: Call, options: DeleteOptions, obj: JSONObject, entry: Entr
     held = bool(finalizers) or _held_by_namespace(obj)
     grace = kind.strategy.grace_seconds(obj, options.grace_seconds)
     if not held and not grace:
-        # A forced delete of a pod that was going gracefully shows zero grace in its last state.
-        if grace is not None and metadata.get("deletionTimestamp"):
-            metadata["deletionGracePeriodSeconds"] = 0
         return await _remove(call, obj, entry), True
     _mark(call, obj, grace or 0)
     if before == obj:
         return entry.value, False
-    draft = encoding.draft(kind.head, obj)
+    draft = encoding.draft(kind.store_head, obj)
     if call.dry_run:
         return draft.stamp(entry.modified), False
     return (await core.store.put(call.key, draft, expect=entry.modified)).value, False
@@ -141,8 +139,7 @@ async def _remove(call: Call, obj: JSONObject, entry: Entry) -> bytes:
     core = call.core
     if call.dry_run:
         return entry.value
-    last: Draft = encoding.draft(call.kind.head, obj)
-    removed = await core.store.delete(call.key, expect=entry.modified, last=last)
+    removed = await core.store.delete(call.key, expect=entry.modified)
     core.allocators.removed(call.kind, obj)
     return removed.value
 

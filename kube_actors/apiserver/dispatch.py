@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from kube_actors.api import errors
+from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import AnyAnswer, Request
 from kube_actors.apiserver import creating, deleting, patching, reading, updating, watching
-from kube_actors.apiserver.core import Call, Core
+from kube_actors.apiserver.core import Call, Core, refusal
 from kube_actors.apiserver.subresources import COLLECTIONS, SUBRESOURCES
 
 Serve = Callable[[Call], Awaitable[AnyAnswer]]
@@ -33,9 +34,20 @@ async def dispatch(core: Core, request: Request) -> AnyAnswer:
     if kind is None:
         raise errors.no_such_resource()
     call = Call(core, kind, request)
+    try:
+        return await _serve(call)
+    except ApiError as error:
+        if not call.warnings:
+            raise
+        return refusal(error, call.warnings)
+
+
+async def _serve(call: Call) -> AnyAnswer:
+    request, kind = call.request, call.kind
     if not request.subresource:
         handler = _VERBS.get(request.verb)
-        if handler is None or request.verb not in kind.resource.verbs:
+        nameless = not request.name and request.verb in ("get", "update", "patch", "delete")
+        if handler is None or nameless or request.verb not in kind.resource.verbs:
             raise errors.method_not_allowed()
         transient = COLLECTIONS.get((kind.resource.group, kind.resource.plural))
         return await (transient or handler)(call)

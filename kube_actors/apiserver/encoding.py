@@ -48,6 +48,13 @@ def draft(head: bytes, obj: JSONObject) -> Draft:
 _FRONT = frozenset({"kind", "apiVersion", "metadata"})
 
 
+def whole(head: bytes, obj: JSONObject) -> bytes:
+    """An object's bytes, resourceVersion and all."""
+    rest = _encode({key: value for key, value in obj.items() if key not in _FRONT})
+    front = b'%b"metadata":%b' % (head, _encode(obj["metadata"]))
+    return front + (b"}" if rest == b"{}" else b"," + rest[1:])
+
+
 def item(head: bytes, value: bytes) -> bytes:
     """A stored object as it stands in a list: without kind and apiVersion."""
     return b"{" + value[len(head) :] if value.startswith(head) else value

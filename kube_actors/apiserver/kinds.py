@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kube_actors.api import schema
 from kube_actors.api.resources import Resource, Resources
-from kube_actors.apiserver import encoding
+from kube_actors.apiserver import conversions, encoding
 from kube_actors.apiserver.shape import Place, Shape, compiled
 from kube_actors.apiserver.strategies import strategy_for
 from kube_actors.apiserver.strategies.base import JSONObject, Strategy
@@ -16,7 +16,17 @@ from kube_actors.apiserver.strategies.base import JSONObject, Strategy
 class Kind:
     """One served resource."""
 
-    __slots__ = ("_shape", "has_status", "head", "namespaced", "prefix", "resource", "strategy")
+    __slots__ = (
+        "_conversion",
+        "_shape",
+        "has_status",
+        "head",
+        "namespaced",
+        "prefix",
+        "resource",
+        "store_head",
+        "strategy",
+    )
 
     def __init__(self, resource: Resource, strategy: Strategy) -> None:
         self.resource = resource
@@ -25,6 +35,10 @@ class Kind:
         self.prefix = resource.prefix
         self.has_status = "status" in resource.subresources and strategy.resets_status
         self.head = encoding.head_of(resource.kind, resource.api_version)
+        stored_group, stored_version = resource.stored_group, resource.stored_version
+        stored = f"{stored_group}/{stored_version}" if stored_group else stored_version
+        self.store_head = encoding.head_of(resource.kind, stored) if stored else self.head
+        self._conversion = conversions.between(resource)
         self._shape: Shape | None = None
 
     @property
@@ -54,23 +68,31 @@ class Kind:
         return f"{self.prefix}{namespace}/" if namespace and self.namespaced else self.prefix
 
     def conform(self, body: JSONObject, problems: list[str]) -> JSONObject:
-        """The body in canonical shape, kind and apiVersion set; raises shape.WrongType."""
+        """The body in canonical shape and in the stored version, kind and apiVersion set; raises shape.WrongType."""
         shape = self.shape
         found = shape.read(body, Place(None, "", shape.name), problems)
         found["kind"] = self.resource.kind
         found["apiVersion"] = self.resource.api_version
         found.setdefault("metadata", {})
-        return found
+        return found if self._conversion is None else self._conversion.inward(found)
+
+    def outward(self, obj: JSONObject) -> JSONObject:
+        """A stored object, decoded, as this version shows it."""
+        return obj if self._conversion is None else self._conversion.outward(obj)
 
     def load(self, value: bytes) -> bytes:
         """Stored bytes as this version shows them."""
-        return value
+        if self._conversion is None:
+            return value
+        return encoding.whole(self.head, self._conversion.outward(encoding.decode(value)))
 
     def empty_status(self) -> JSONObject | None:
         """The status of an object that has none yet, as Go writes it; None where it is left out."""
         for key, zero in self.shape.always:
             if key == "status":
                 found: JSONObject | None = zero()
+                if self._conversion is not None:
+                    found = self._conversion.inward({"metadata": {}, "status": found})["status"]
                 return found
         return None
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from kube_actors.api import field_errors as fields
 from kube_actors.api import names
 from kube_actors.api.field_errors import FieldError
@@ -28,7 +30,6 @@ def prepare_create(meta: JSONObject, strategy: Strategy, *, uid: str, now: str) 
         meta.pop(key, None)
     meta["uid"] = uid
     meta["creationTimestamp"] = now
-    meta.pop("generation", None)
     if strategy.generation:
         meta["generation"] = 1
 
@@ -128,19 +129,26 @@ def _owner_problems(owners: list[JSONObject]) -> list[FieldError]:
             if not owner.get(key):
                 found.append(fields.invalid(f"{path}.{key}", owner.get(key, ""), f"{key} must not be empty"))
         if version == "v1" and owner.get("kind") == "Event":
-            found.append(fields.invalid(path, "/v1, Kind=Event", "/v1, Kind=Event is disallowed from being an owner"))
+            text = "/v1, Kind=Event is disallowed from being an owner"
+            found.append(fields.invalid("metadata.ownerReferences", go_owner(owner), text))
         if owner.get("controller"):
             if controller:
                 found.append(
                     fields.invalid(
                         "metadata.ownerReferences",
-                        owners,
+                        msgspec.Raw(b"[%b]" % b",".join(bytes(go_owner(owner)) for owner in owners)),
                         'Only one reference can have Controller set to true. Found "true" in references for '
                         f"{controller} and {owner.get('name', '')}",
                     )
                 )
             controller = owner.get("name", "")
     return found
+
+
+def go_owner(owner: JSONObject) -> msgspec.Raw:
+    """An owner reference as Go writes it."""
+    order = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
+    return msgspec.Raw(msgspec.json.encode({key: owner[key] for key in order if key in owner}))
 
 
 def _finalizer_problems(name: str, path: str) -> list[FieldError]:
@@ -168,4 +176,5 @@ def validate_update(meta: JSONObject, old: JSONObject, *, namespaced: bool) -> l
     for key in ("name", "namespace", "uid"):
         if meta.get(key, "") != old.get(key, "") and (key != "namespace" or namespaced):
             found.append(fields.invalid(f"metadata.{key}", meta.get(key, ""), "field is immutable"))
-    return found + validate_common(meta)
+    # Kubernetes checks these in the registry and again in the strategy, and names each finding twice.
+    return found + found + validate_common(meta)

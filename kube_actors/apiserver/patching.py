@@ -70,8 +70,7 @@ def _object(value: Any) -> JSONObject:
 
 def patched(call: Call, kind: Kind, apply: Apply, old: JSONObject) -> JSONObject:
     """The object after the patch, in canonical shape and defaulted. Raises ApiError."""
-    raw = apply(old)
-    check_identity(call, raw)
+    raw = apply(kind.outward(old))
     resource = kind.resource
     api_version = raw.get("apiVersion", resource.api_version)
     if api_version != resource.api_version or raw.get("kind", resource.kind) != resource.kind:
@@ -88,6 +87,7 @@ def patched(call: Call, kind: Kind, apply: Apply, old: JSONObject) -> JSONObject
         if bodies.strictness(call) == "Strict":
             raise _unreadable(raw, f"strict decoding error: {', '.join(problems)}")
         bodies.treat(call, kind, problems)
+    check_identity(call, raw)
     kind.strategy.default(found)
     return found
 

@@ -22,7 +22,7 @@ async def get(call: Call) -> Answer:
             raise errors.server_failure(str(revisions.bad_revision(wanted)))
         check_not_future(call, revision)
     entry = await find(call)
-    return call.answer(entry.value)
+    return call.answer(call.kind.load(entry.value))
 
 
 async def find(call: Call) -> Entry:

@@ -68,11 +68,9 @@ def _watch_problems(options: Options) -> list[FieldError]:
     match = options.resource_version_match
     if options.send_initial_events is not None:
         if match != _NOT_OLDER:
-            found.append(
-                _forbidden(_MATCH, f"sendInitialEvents requires setting {_MATCH} to {_NOT_OLDER}")
-                if not match
-                else field_errors.not_supported(_MATCH, match, [_NOT_OLDER])
-            )
+            found.append(_forbidden(_MATCH, f"sendInitialEvents requires setting {_MATCH} to {_NOT_OLDER}"))
+            if match:
+                found.append(field_errors.not_supported(_MATCH, match, [_NOT_OLDER]))
     elif match:
         found.append(_forbidden(_MATCH, f"{_MATCH} is forbidden for watch unless sendInitialEvents is provided"))
     return found

@@ -22,15 +22,17 @@ from kube_actors.apiserver import bootstrap, compactor, limits
 from kube_actors.apiserver.admission import default_steps
 from kube_actors.apiserver.admission.chain import Admission, Step
 from kube_actors.apiserver.allocation import DEFAULT_SERVICE_RANGE, Allocators
-from kube_actors.apiserver.core import Core
+from kube_actors.apiserver.core import Core, refusal
 from kube_actors.apiserver.dispatch import dispatch
 from kube_actors.apiserver.kinds import Kinds
 from kube_actors.store.contract import Store, StoreClosed, StoreError, StoreFull
 
+__all__ = ["APIServer", "RawHandler", "RequestAuthorizer", "refusal"]
+
 NAME = "apiserver"
 
 
-class Authorizer(Protocol):
+class RequestAuthorizer(Protocol):
     """Says whether a request is allowed."""
 
     async def authorize(self, request: AnyRequest) -> None:
@@ -55,7 +57,7 @@ class APIServer:
         resources: Resources | None = None,
         nodes: NodeGateway | None = None,
         admission: Sequence[Step] | None = None,
-        authorizer: Authorizer | None = None,
+        authorizer: RequestAuthorizer | None = None,
         raw: RawHandler | None = None,
         service_range: str = DEFAULT_SERVICE_RANGE,
         endpoint: tuple[str, int] | None = None,
@@ -123,11 +125,3 @@ class APIServer:
         detail = f"{what}: {error!r} at {where.name}:{where.lineno}"
         self.system.story.tell(NAME, "failed a request", key=what, detail=detail)
         return refusal(errors.internal(detail))
-
-
-def refusal(error: ApiError) -> Answer:
-    """An error as an answer."""
-    headers: tuple[tuple[str, str], ...] = ()
-    if error.retry_after:
-        headers = (("Retry-After", str(error.retry_after)),)
-    return Answer(status=error.code, body=error.status.encode(), headers=headers)

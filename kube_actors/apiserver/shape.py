@@ -92,8 +92,6 @@ class Shape:
         out: JSONObject = {}
         readers = self.readers
         name = self.name
-        if type(value) is Duplicates:
-            self._note_duplicates(value, place, problems)
         for key, item in value.items():
             reader = readers.get(key)
             if reader is None:
@@ -104,6 +102,8 @@ class Shape:
             got = reader(item, Place(place, key, name), problems)
             if got is not ABSENT:
                 out[key] = got
+        if type(value) is Duplicates:
+            self._note_duplicates(value, place, problems)
         for key, zero in self.always:
             if key not in out:
                 out[key] = zero()
@@ -352,6 +352,8 @@ def compiled(name: str) -> Shape:
     for field in definition.fields.values():
         key = (shape.name, field.name)
         shape.readers[field.name] = _lazy(field.type, _keeps_zero(name, field))
+        if key in zeros.POINTER_STRUCTS:
+            continue
         if field.required or key in zeros.EMPTY_STRUCTS or key in zeros.ZEROS_KEPT or _is_null_time(key, field):
             always.append((field.name, _lazy_zero(field.type)))
     shape.always = tuple(always)

@@ -47,6 +47,7 @@ async def write(call: Call, build: Build, *, attempts: int) -> Answer:
 
 async def store(call: Call, build: Build, *, attempts: int) -> bytes:
     """Read, build, store; again when the object has changed under an unconditional write. Gives what is stored."""
+    known = list(call.warnings)
     for attempt in range(attempts):
         entry = await reading.find(call)
         try:
@@ -56,7 +57,7 @@ async def store(call: Call, build: Build, *, attempts: int) -> bytes:
                 raise errors.not_found(call.kind.resource, call.name) from None
             if attempt == attempts - 1:
                 raise errors.conflict(call.kind.resource, call.name) from None
-            call.warnings.clear()
+            call.warnings[:] = known
     raise AssertionError("a write ends stored or refused")
 
 
@@ -73,12 +74,12 @@ async def amend(call: Call, kind: Kind, key: str, change: Change) -> bytes:
             raise errors.not_found(kind.resource, key.rsplit("/", 1)[-1])
         obj = encoding.decode(entry.value)
         change(obj)
-        draft = encoding.draft(kind.head, obj)
+        draft = encoding.draft(kind.store_head, obj)
         if call.dry_run or encoding.same(entry, draft):
             return draft.stamp(entry.modified)
         try:
             if finished(obj):
-                return (await core.store.delete(key, expect=entry.modified, last=draft)).value
+                return draft.stamp((await core.store.delete(key, expect=entry.modified)).modified)
             return (await core.store.put(key, draft, expect=entry.modified)).value
         except RevisionConflict:
             continue
@@ -90,22 +91,24 @@ async def _once(call: Call, entry: Entry, build: Build) -> bytes:
     old, new = encoding.decode(entry.value), build(encoding.decode(entry.value))
     check_revision(call, new["metadata"], old["metadata"], entry)
     subresource = call.request.subresource
-    prepare(call, new, old)
     attempt = Attempt(call, "UPDATE", new, old, subresource)
     await core.admission.complete(attempt)
+    prepare(call, new, old)
     validate(call, new, old)
     await core.admission.check(attempt)
-    draft = encoding.draft(kind.head, new)
+    draft = encoding.draft(kind.store_head, new)
     if encoding.same(entry, draft) or same_object(new, old):
         return entry.value
     if call.dry_run:
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
-        return encoding.encode(new)
+        return encoding.whole(kind.store_head, new)
     if finished(new):
-        return (await core.store.delete(call.key, expect=entry.modified, last=draft)).value
+        gone = await core.store.delete(call.key, expect=entry.modified)
+        core.allocators.removed(kind, old)
+        return draft.stamp(gone.modified)
     with core.allocators.claim(call, new, old) as claim:
         if claim.changed:
-            draft = encoding.draft(kind.head, new)
+            draft = encoding.draft(kind.store_head, new)
         stored = await core.store.put(call.key, draft, expect=entry.modified)
         claim.keep()
     return stored.value

@@ -14,6 +14,7 @@ EMPTY_STRUCTS = frozenset(
         ("PodTemplateSpec", "metadata"),
         ("PodTemplateSpec", "spec"),
         ("PodTemplate", "template"),
+        ("ReplicaSetSpec", "template"),
         ("JobTemplateSpec", "metadata"),
         ("JobTemplateSpec", "spec"),
         ("PersistentVolumeClaimTemplate", "metadata"),
@@ -96,6 +97,9 @@ EMPTY_STRUCTS = frozenset(
 
 ZEROS_KEPT = frozenset(
     {
+        ("HorizontalPodAutoscalerStatus", "currentMetrics"),
+        ("EndpointSlice", "endpoints"),
+        ("EndpointSlice", "ports"),
         ("Role", "rules"),
         ("ClusterRole", "rules"),
         ("StatefulSetStatus", "availableReplicas"),
@@ -119,6 +123,11 @@ ZEROS_KEPT = frozenset(
 )
 """Optional fields that Go writes although they are unset."""
 
+POINTER_STRUCTS = frozenset(
+    {(kind, "selector") for kind in ("DeploymentSpec", "ReplicaSetSpec", "StatefulSetSpec", "DaemonSetSpec")}
+)
+"""Required structs that are pointers in Go: nothing stands in for a missing one."""
+
 PLAIN_NUMBERS = frozenset(
     {
         ("ContainerPort", "hostPort"),
@@ -131,6 +140,7 @@ PLAIN_NUMBERS = frozenset(
         ("Event", "count"),
         ("Event", "deprecatedCount"),
         ("EventSeries", "count"),
+        ("HorizontalPodAutoscalerStatus", "currentReplicas"),
         ("ContainerStateTerminated", "signal"),
         ("ServiceBackendPort", "number"),
         ("ScaleSpec", "replicas"),

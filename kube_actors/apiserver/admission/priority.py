@@ -7,7 +7,6 @@ from kube_actors.apiserver.admission.chain import Attempt, JSONObject, Step
 from kube_actors.apiserver.core import Core
 from kube_actors.apiserver.memo import Memo
 
-SYSTEM_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 _PREEMPT = "PreemptLowerPriority"
 
 

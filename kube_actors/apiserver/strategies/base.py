@@ -40,6 +40,9 @@ class Strategy:
     selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {}
     """Field labels beyond metadata.name and metadata.namespace, and how to read them."""
 
+    deprecation: ClassVar[str] = ""
+    """A warning that goes with every answer about this kind."""
+
     keeps_status_on_create: ClassVar[bool] = False
     """Whether a create may bring a status although there is a sub-resource for it."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from kube_actors.apiserver.strategies.base import JSONObject, Strategy
+from kube_actors.apiserver.strategies import object_validation as rules
+from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
 
 
 class NodeStrategy(Strategy):
@@ -27,6 +28,16 @@ class NodeStrategy(Strategy):
         elif spec.get("podCIDRs"):
             spec["podCIDR"] = spec["podCIDRs"][0]
 
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.node(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.node_update(new, old)
+
+
+SYSTEM_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+"""The priority classes that every cluster has."""
+
 
 class PriorityClassStrategy(Strategy):
     """PriorityClass."""
@@ -35,6 +46,12 @@ class PriorityClassStrategy(Strategy):
 
     def default(self, obj: JSONObject) -> None:
         obj.setdefault("preemptionPolicy", "PreemptLowerPriority")
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.priority_class(obj, SYSTEM_CLASSES)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.priority_class_update(new, old)
 
     def desired(self, obj: JSONObject) -> object:
         return {key: value for key, value in obj.items() if key != "metadata"}
@@ -59,6 +76,33 @@ class PodDisruptionBudgetStrategy(Strategy):
     """PodDisruptionBudget."""
 
     generation = True
+
+    def prepare_create(self, obj: JSONObject) -> None:
+        counts = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
+        obj["status"] = dict.fromkeys(counts, 0)
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.pod_disruption_budget(obj)
+
+
+class CertificateSigningRequestStrategy(Strategy):
+    """CertificateSigningRequest, of which nothing but its selection is here yet."""
+
+    field_complaint = "field label not supported: {field}"
+    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+        "spec.signerName": lambda obj: str((obj.get("spec") or {}).get("signerName", "")),
+    }
+
+
+class ResourceSliceStrategy(Strategy):
+    """ResourceSlice."""
+
+    generation = True
+    field_complaint = "field label not supported for {api_version}, Kind={kind}: {field}"
+    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+        "spec.nodeName": lambda obj: str((obj.get("spec") or {}).get("nodeName") or ""),
+        "spec.driver": lambda obj: str((obj.get("spec") or {}).get("driver") or ""),
+    }
 
 
 class HorizontalPodAutoscalerStrategy(Strategy):

@@ -7,7 +7,18 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from kube_actors.api import names
-from kube_actors.apiserver.strategies.base import JSONObject, Strategy
+from kube_actors.apiserver.strategies import object_validation as rules
+from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
+
+
+class ConfigMapStrategy(Strategy):
+    """ConfigMap."""
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.config_map(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.immutable_data(new, old) + rules.config_map(new)
 
 
 class SecretStrategy(Strategy):
@@ -24,6 +35,15 @@ class SecretStrategy(Strategy):
                 data[key] = base64.b64encode(value.encode()).decode()
         obj.setdefault("type", "Opaque")
 
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.secret(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.secret_update(new, old)
+
+
+_REFERENCE = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+
 
 def _involved(key: str) -> Callable[[JSONObject], str]:
     return lambda obj: str(obj.get("involvedObject", {}).get(key, ""))
@@ -35,15 +55,29 @@ class EventStrategy(Strategy):
     create_on_update = True
     field_complaint = "field label not supported: {field}"
     selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
-        **{
-            f"involvedObject.{key}": _involved(key)
-            for key in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-        },
+        **{f"involvedObject.{key}": _involved(key) for key in _REFERENCE},
         "reason": lambda obj: str(obj.get("reason", "")),
         "reportingComponent": lambda obj: str(obj.get("reportingComponent", "")),
         "source": lambda obj: str(obj.get("source", {}).get("component") or obj.get("reportingComponent", "")),
         "type": lambda obj: str(obj.get("type", "")),
     }
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.event(obj)
+
+
+class EventV1Strategy(EventStrategy):
+    """The same events in events.k8s.io/v1, which names fields and demands more of them."""
+
+    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+        **{f"regarding.{key}": _involved(key) for key in _REFERENCE},
+        "reason": lambda obj: str(obj.get("reason", "")),
+        "reportingController": lambda obj: str(obj.get("reportingComponent", "")),
+        "type": lambda obj: str(obj.get("type", "")),
+    }
+
+    def validate_create(self, obj: JSONObject) -> Problems:
+        return rules.event_v1(obj)
 
 
 class LeaseStrategy(Strategy):
@@ -51,6 +85,9 @@ class LeaseStrategy(Strategy):
 
     create_on_update = True
     unconditional_update = False
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.lease(obj)
 
 
 class CreatableStrategy(Strategy):

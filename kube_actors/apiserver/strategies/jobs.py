@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from kube_actors.apiserver.strategies import pod_defaults
-from kube_actors.apiserver.strategies.base import JSONObject, Strategy
+from kube_actors.apiserver.strategies import job_validation as rules
+from kube_actors.apiserver.strategies import pod_defaults, pod_warnings
+from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 JOB_NAME = "batch.kubernetes.io/job-name"
@@ -63,6 +64,18 @@ class JobStrategy(Strategy):
         if "labels" not in metadata or metadata["labels"] == {}:
             metadata["labels"] = dict(template["labels"])
 
+    def prepare_update(self, new: JSONObject, old: JSONObject) -> None:
+        new["spec"].setdefault("selector", old["spec"].get("selector"))
+
+    def validate_create(self, obj: JSONObject) -> Problems:
+        return rules.job(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.job_update(new, old)
+
+    def warnings(self, obj: JSONObject, old: JSONObject | None) -> list[str]:
+        return pod_warnings.template_warnings(obj["spec"]["template"], "spec.template.")
+
 
 class CronJobStrategy(Strategy):
     """CronJob."""
@@ -78,3 +91,6 @@ class CronJobStrategy(Strategy):
         template = spec["jobTemplate"]["spec"].get("template")
         if template is not None:
             pod_defaults.default_template(template)
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.cron_job(obj)

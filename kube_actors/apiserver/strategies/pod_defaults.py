@@ -25,8 +25,22 @@ def default_pod(pod: JSONObject) -> None:
     spec = pod["spec"]
     default_pod_spec(spec)
     spec.setdefault("enableServiceLinks", True)
+    status = pod.get("status")
+    if status:
+        _mirror_addresses(status, "podIP", "podIPs")
+        _mirror_addresses(status, "hostIP", "hostIPs")
+    _requests_of_pod(spec)
     for container in containers(spec):
         _requests_from_limits(container)
+
+
+def _mirror_addresses(status: JSONObject, one: str, many: str) -> None:
+    """The list and its first element say the same; a single address that differs from the list wins."""
+    first, listed = status.get(one), status.get(many)
+    if listed and not first:
+        status[one] = listed[0].get("ip", "")
+    elif first and (not listed or listed[0].get("ip") != first):
+        status[many] = [{"ip": first}]
 
 
 def default_pod_spec(spec: JSONObject) -> None:
@@ -113,6 +127,15 @@ def _default_handler(handler: JSONObject) -> None:
         get.setdefault("scheme", "HTTP")
     if handler.get("grpc") is not None:
         handler["grpc"].setdefault("service", "")
+
+
+def _requests_of_pod(spec: JSONObject) -> None:
+    """Limits of the pod as a whole are its requests too."""
+    given = spec.get("resources")
+    if given and given.get("limits"):
+        requests = given.setdefault("requests", {})
+        for name, amount in given["limits"].items():
+            requests.setdefault(name, amount)
 
 
 def _requests_from_limits(container: JSONObject) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from kube_actors.apiserver.strategies import pod_defaults, pod_updates, pod_validation, qos
+from kube_actors.apiserver.strategies import pod_defaults, pod_updates, pod_validation, pod_warnings, qos
 from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
 
 FINISHED = ("Succeeded", "Failed")
@@ -39,6 +39,9 @@ class PodStrategy(Strategy):
 
     def default(self, obj: JSONObject) -> None:
         pod_defaults.default_pod(obj)
+        grace = obj["spec"].get("terminationGracePeriodSeconds")
+        if isinstance(grace, int) and grace < 0:
+            obj["spec"]["terminationGracePeriodSeconds"] = 1
 
     def prepare_create(self, obj: JSONObject) -> None:
         obj["status"] = {"phase": "Pending", "qosClass": qos.class_of(obj["spec"])}
@@ -48,7 +51,7 @@ class PodStrategy(Strategy):
                     "type": "PodScheduled",
                     "status": "False",
                     "lastProbeTime": None,
-                    "lastTransitionTime": None,
+                    "lastTransitionTime": obj["metadata"]["creationTimestamp"],
                     "reason": "SchedulingGated",
                     "message": "Scheduling is blocked due to non-empty scheduling gates",
                 }
@@ -69,6 +72,9 @@ class PodStrategy(Strategy):
 
     def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
         return pod_updates.update_problems(new, old)
+
+    def warnings(self, obj: JSONObject, old: JSONObject | None) -> list[str]:
+        return pod_warnings.pod_warnings(obj) if old is None else []
 
     def grace_seconds(self, obj: JSONObject, asked: int | None) -> int | None:
         """As podStrategy.CheckGracefulDelete: a pod on no node, or finished, goes at once."""

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import ClassVar
 
-from kube_actors.apiserver.strategies.base import JSONObject, Strategy
+from kube_actors.api import names
+from kube_actors.apiserver.strategies import checks
+from kube_actors.apiserver.strategies import service_validation as rules
+from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
 
 _AFFINITY_SECONDS = 10800
 ENDPOINTS_WARNING = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
@@ -66,6 +69,15 @@ class ServiceStrategy(Strategy):
             _keep_node_ports(spec, before)
         _settle_families(spec)
         _drop_what_the_type_has_not(spec, before)
+
+    def name_problems(self, name: str) -> list[str]:
+        return names.dns_label(name)
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.service(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.service_update(new, old)
 
 
 def _mirror_cluster_ip(spec: JSONObject) -> None:
@@ -146,11 +158,15 @@ class EndpointsStrategy(Strategy):
     """Endpoints."""
 
     create_on_update = True
+    deprecation = ENDPOINTS_WARNING
 
     def default(self, obj: JSONObject) -> None:
         for subset in obj.get("subsets") or ():
             for port in subset.get("ports") or ():
                 port.setdefault("protocol", "TCP")
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.endpoints(obj)
 
 
 class EndpointSliceStrategy(Strategy):
@@ -162,6 +178,14 @@ class EndpointSliceStrategy(Strategy):
         for port in obj.get("ports") or ():
             port.setdefault("name", "")
             port.setdefault("protocol", "TCP")
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.endpoint_slice(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.endpoint_slice(new) + checks.immutable(
+            new.get("addressType"), old.get("addressType"), "addressType"
+        )
 
     def desired(self, obj: JSONObject) -> object:
         """Everything but most of the metadata."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from kube_actors.apiserver.strategies import pod_defaults
-from kube_actors.apiserver.strategies.base import JSONObject, Strategy
+from kube_actors.apiserver.strategies import pod_defaults, pod_validation, pod_warnings
+from kube_actors.apiserver.strategies import workload_validation as rules
+from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
 
 _TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
@@ -20,6 +21,10 @@ class WorkloadStrategy(Strategy):
         template = obj["spec"].get("template")
         if template is not None:
             pod_defaults.default_template(template)
+
+    def warnings(self, obj: JSONObject, old: JSONObject | None) -> list[str]:
+        template = obj["spec"].get("template")
+        return pod_warnings.template_warnings(template, "spec.template.") if template is not None else []
 
     def prepare_status(self, new: JSONObject, old: JSONObject) -> None:
         """A status update leaves labels alone, as these kinds' strategies have it."""
@@ -45,6 +50,15 @@ class DeploymentStrategy(WorkloadStrategy):
         spec.setdefault("revisionHistoryLimit", 10)
         spec.setdefault("progressDeadlineSeconds", 600)
 
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.deployment(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.deployment(new) + rules.selector_fixed(new, old)
+
+    def validate_status(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.deployment_status(new, old)
+
     def desired(self, obj: JSONObject) -> object:
         """Annotations count too, since a rollback once lived in them."""
         return obj.get("spec"), obj["metadata"].get("annotations")
@@ -59,6 +73,15 @@ class ReplicaSetStrategy(WorkloadStrategy):
 
     def prepare_create(self, obj: JSONObject) -> None:
         obj["status"] = {"replicas": 0}
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.replica_set(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.replica_set(new) + rules.selector_fixed(new, old)
+
+    def validate_status(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.replica_set_status(new, old)
 
 
 class ReplicationControllerStrategy(WorkloadStrategy):
@@ -83,6 +106,9 @@ class ReplicationControllerStrategy(WorkloadStrategy):
 
     def prepare_create(self, obj: JSONObject) -> None:
         obj["status"] = {"replicas": 0}
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.replication_controller(obj)
 
 
 class StatefulSetStrategy(WorkloadStrategy):
@@ -110,6 +136,12 @@ class StatefulSetStrategy(WorkloadStrategy):
     def prepare_create(self, obj: JSONObject) -> None:
         obj["status"] = {"replicas": 0, "availableReplicas": 0}
 
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.stateful_set(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.stateful_set_update(new, old)
+
 
 class DaemonSetStrategy(WorkloadStrategy):
     """DaemonSet: counts the generations of its template in an annotation."""
@@ -133,6 +165,12 @@ class DaemonSetStrategy(WorkloadStrategy):
         number = int(known) if known.isdigit() else 1
         self._count(new, number + (new["spec"].get("template") != old["spec"].get("template")))
 
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.daemon_set(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.daemon_set(new) + rules.selector_fixed(new, old)
+
     def _count(self, obj: JSONObject, number: int) -> None:
         obj["metadata"].setdefault("annotations", {})[_TEMPLATE_GENERATION] = str(number)
 
@@ -144,6 +182,9 @@ class PodTemplateStrategy(Strategy):
 
     def default(self, obj: JSONObject) -> None:
         pod_defaults.default_template(obj["template"])
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return pod_validation.template_problems(obj["template"], "template")
 
     def desired(self, obj: JSONObject) -> object:
         return obj.get("template")

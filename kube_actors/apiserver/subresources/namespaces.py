@@ -8,6 +8,7 @@ from kube_actors.api import errors
 from kube_actors.api.messages import AnyAnswer
 from kube_actors.apiserver import bodies, creating, revisions, updating
 from kube_actors.apiserver.core import Call
+from kube_actors.apiserver.strategies import object_validation
 
 JSONObject = dict[str, Any]
 
@@ -20,6 +21,9 @@ async def finalize(call: Call) -> AnyAnswer:
     submitted = bodies.read(call)
     creating.check_addressed(call, submitted)
     finalizers = submitted["spec"].get("finalizers")
+    problems = object_validation.namespace_finalizers(finalizers or [])
+    if problems:
+        raise errors.invalid("Namespace", call.name, problems)
     version = submitted["metadata"].get("resourceVersion", "")
 
     def change(namespace: JSONObject) -> None:

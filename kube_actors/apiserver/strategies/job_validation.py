@@ -1,0 +1,254 @@
+"""What is wrong with a Job or a CronJob. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kube_actors.api import field_errors as fields
+from kube_actors.apiserver.strategies import checks, cron, pod_validation
+from kube_actors.apiserver.strategies.checks import JSONObject, Problems
+
+CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
+_ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
+_COUNTS = ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished")
+_INDEXED = "requires indexed completion mode"
+
+
+def job(obj: JSONObject) -> Problems:
+    """As ValidateJob."""
+    found = _generated_selector(obj)
+    return found + job_spec(obj["spec"], "spec")
+
+
+def _generated_selector(obj: JSONObject) -> Problems:
+    """A selector that nobody brought along is the one that the server made."""
+    spec = obj["spec"]
+    if spec.get("manualSelector"):
+        return []
+    found: Problems = []
+    labels = {CONTROLLER_UID: obj["metadata"].get("uid")}
+    if (spec.get("selector") or {}) != {"matchLabels": labels}:
+        found.append(fields.invalid("spec.selector", spec.get("selector"), "`selector` not auto-generated"))
+    return found
+
+
+def job_spec(spec: JSONObject, path: str, *, selector: bool = True) -> Problems:
+    """As ValidateJobSpec."""
+    found: Problems = []
+    for key in _COUNTS:
+        found += checks.not_negative(spec.get(key), f"{path}.{key}")
+    indexed = spec.get("completionMode") == "Indexed"
+    if spec.get("completionMode") not in (None, "Indexed", "NonIndexed"):
+        found.append(fields.not_supported(f"{path}.completionMode", spec["completionMode"], ["Indexed", "NonIndexed"]))
+    if indexed and spec.get("completions") is None:
+        text = "when completion mode is Indexed"
+        found.append(fields.required(f"{path}.completions", text))
+    for key in ("backoffLimitPerIndex", "maxFailedIndexes"):
+        value = spec.get(key)
+        if value is not None:
+            found += checks.not_negative(value, f"{path}.{key}")
+            if not indexed:
+                found.append(fields.invalid(f"{path}.{key}", value, _INDEXED))
+    found += _managed_by(spec, path)
+    found += _failure_policy(spec, path)
+    found += _success_policy(spec, path, indexed)
+    found += _template(spec, path)
+    if selector:
+        found += _selector(spec, path)
+    return found
+
+
+def _managed_by(spec: JSONObject, path: str) -> Problems:
+    name = spec.get("managedBy")
+    if name is not None and "/" not in name:
+        text = 'must be a domain-prefixed path (such as "acme.io/foo")'
+        return [fields.invalid(f"{path}.managedBy", name, text)]
+    return []
+
+
+def _template(spec: JSONObject, path: str) -> Problems:
+    template = spec.get("template") or {}
+    found = pod_validation.template_problems(template, f"{path}.template")
+    policy = (template.get("spec") or {}).get("restartPolicy", "")
+    at = f"{path}.template.spec.restartPolicy"
+    if policy in ("Always", ""):
+        found.append(fields.required(at, 'valid values: "OnFailure", "Never"'))
+    elif policy not in ("OnFailure", "Never"):
+        found.append(fields.not_supported(at, policy, ["OnFailure", "Never"]))
+    elif spec.get("podFailurePolicy") is not None and policy != "Never":
+        found.append(fields.invalid(at, policy, 'only "Never" is supported when podFailurePolicy is specified'))
+    return found
+
+
+def _selector(spec: JSONObject, path: str) -> Problems:
+    selector = spec.get("selector")
+    if selector is None:
+        return [fields.required(f"{path}.selector")]
+    found = checks.label_selector(selector, f"{path}.selector")
+    labels = (spec.get("template") or {}).get("metadata", {}).get("labels") or {}
+    if not found and not checks.selector_matches(selector, labels):
+        text = "`selector` does not match template `labels`"
+        found.append(fields.invalid(f"{path}.template.metadata.labels", labels, text))
+    return found
+
+
+def _failure_policy(spec: JSONObject, path: str) -> Problems:
+    policy = spec.get("podFailurePolicy")
+    if policy is None:
+        return []
+    pod = (spec.get("template") or {}).get("spec") or {}
+    known = {c.get("name") for key in ("containers", "initContainers") for c in pod.get(key) or ()}
+    found: Problems = []
+    for index, rule in enumerate(policy.get("rules") or ()):
+        found += _failure_rule(rule, f"{path}.podFailurePolicy.rules[{index}]", known)
+    return found
+
+
+def _failure_rule(rule: JSONObject, path: str, known: set[Any]) -> Problems:
+    found: Problems = []
+    action = rule.get("action", "")
+    if not action:
+        found.append(fields.required(f"{path}.action", f"valid values: {', '.join(map(fields.quote, _ACTIONS))}"))
+    elif action not in _ACTIONS:
+        found.append(fields.not_supported(f"{path}.action", action, _ACTIONS))
+    codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions") or ()
+    if codes is not None:
+        found += _exit_codes(codes, f"{path}.onExitCodes", known)
+    for position, pattern in enumerate(conditions):
+        if pattern.get("status") not in ("True", "False", "Unknown"):
+            at = f"{path}.onPodConditions[{position}].status"
+            found.append(fields.not_supported(at, pattern.get("status", ""), ["False", "True", "Unknown"]))
+    if codes is not None and conditions:
+        text = "specifying both OnExitCodes and OnPodConditions is not supported"
+        found.append(fields.invalid(path, fields.OMITTED, text))
+    elif codes is None and not conditions:
+        text = "specifying one of OnExitCodes and OnPodConditions is required"
+        found.append(fields.invalid(path, fields.OMITTED, text))
+    return found
+
+
+def _exit_codes(codes: JSONObject, path: str, known: set[Any]) -> Problems:
+    found: Problems = []
+    operator, values = codes.get("operator", ""), codes.get("values") or []
+    if not operator:
+        found.append(fields.required(f"{path}.operator", 'valid values: "In", "NotIn"'))
+    elif operator not in ("In", "NotIn"):
+        found.append(fields.not_supported(f"{path}.operator", operator, ["In", "NotIn"]))
+    name = codes.get("containerName")
+    if name is not None and name not in known:
+        text = "must be one of the container or initContainer names in the pod template"
+        found.append(fields.invalid(f"{path}.containerName", name, text))
+    if not values:
+        found.append(fields.invalid(f"{path}.values", values, "at least one value is required"))
+    elif len(values) > 255:
+        found.append(fields.too_many(f"{path}.values", len(values), 255))
+    seen: set[int] = set()
+    for position, value in enumerate(values):
+        if operator == "In" and value == 0:
+            found.append(fields.invalid(f"{path}.values[{position}]", value, "must not be 0 for the In operator"))
+        if value in seen:
+            found.append(fields.duplicate(f"{path}.values[{position}]", value))
+        seen.add(value)
+    if values != sorted(values):
+        found.append(fields.invalid(f"{path}.values", values, "must be ordered"))
+    return found
+
+
+def _success_policy(spec: JSONObject, path: str, indexed: bool) -> Problems:
+    policy = spec.get("successPolicy")
+    if policy is None:
+        return []
+    rules = policy.get("rules") or []
+    at = f"{path}.successPolicy"
+    if not indexed:
+        return [fields.invalid(at, checks.go_value({"Rules": rules}), _INDEXED)]
+    found: Problems = []
+    if not rules:
+        found.append(
+            fields.required(f"{at}.rules", "at least one rules must be specified when the successPolicy is specified")
+        )
+    completions = spec.get("completions") or 0
+    for index, rule in enumerate(rules):
+        where = f"{at}.rules[{index}]"
+        indexes, count = rule.get("succeededIndexes"), rule.get("succeededCount")
+        if indexes is None and count is None:
+            text = "at least one of succeededCount or succeededIndexes must be specified"
+            found.append(fields.required(where, text))
+        if indexes is not None:
+            problem = _index_problem(indexes, completions)
+            if problem:
+                text = f"error parsing succeededIndexes: {problem}"
+                found.append(fields.invalid(f"{where}.succeededIndexes", indexes, text))
+        if count is not None:
+            found += checks.not_negative(count, f"{where}.succeededCount")
+    return found
+
+
+def _index_problem(text: str, completions: int) -> str:
+    """What is wrong with "1,3-5,7"; "" when nothing is."""
+    last = -1
+    for part in text.split(",") if text else ():
+        ends = part.split("-")
+        if len(ends) > 2:
+            return f'the fragment "{part}" violates the requirement that an index interval can have at most two parts'
+        numbers = []
+        for end in ends:
+            if not end.isdigit():
+                return f'cannot convert string to integer for index: "{end}"'
+            if int(end) >= completions:
+                return f'too large index: "{end}"'
+            numbers.append(int(end))
+        if len(numbers) == 2 and numbers[0] >= numbers[1]:
+            return f"non-increasing order, previous: {numbers[0]}, current: {numbers[1]}"
+        if numbers[0] <= last:
+            return f"non-increasing order, previous: {last}, current: {numbers[0]}"
+        last = numbers[-1]
+    return ""
+
+
+_FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy", "selector")
+
+
+def job_update(new: JSONObject, old: JSONObject) -> Problems:
+    """As ValidateJobUpdate: what may not change while the job lives."""
+    found = job_spec(new["spec"], "spec")
+    spec, before = new["spec"], old["spec"]
+    elastic = spec.get("completionMode") == "Indexed" and spec.get("completions") == spec.get("parallelism")
+    if spec.get("completions") != before.get("completions") and not elastic:
+        found += checks.immutable(spec.get("completions"), before.get("completions"), "spec.completions")
+    for key in _FIXED:
+        found += checks.immutable(spec.get(key), before.get(key), f"spec.{key}")
+    if not before.get("suspend"):
+        found += checks.immutable(spec.get("template"), before.get("template"), "spec.template")
+    return found
+
+
+def cron_job(obj: JSONObject) -> Problems:
+    """As ValidateCronJobSpec."""
+    spec = obj["spec"]
+    found: Problems = []
+    schedule, zone = spec.get("schedule", ""), spec.get("timeZone")
+    if not schedule:
+        found.append(fields.required("spec.schedule"))
+    else:
+        if "TZ" in schedule:
+            text = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+            found.append(fields.invalid("spec.schedule", schedule, text))
+        else:
+            problem = cron.problem(schedule)
+            if problem:
+                found.append(fields.invalid("spec.schedule", schedule, problem))
+    found += checks.not_negative(spec.get("startingDeadlineSeconds"), "spec.startingDeadlineSeconds")
+    policy = spec.get("concurrencyPolicy", "")
+    found += checks.one_of(policy, ("Allow", "Forbid", "Replace"), "spec.concurrencyPolicy", required=True)
+    for key in ("successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
+        found += checks.not_negative(spec.get(key), f"spec.{key}")
+    if zone is not None:
+        problem = cron.zone_problem(zone)
+        if problem:
+            found.append(fields.invalid("spec.timeZone", zone, problem))
+    inner = (spec.get("jobTemplate") or {}).get("spec") or {}
+    if inner.get("manualSelector"):
+        at = "spec.jobTemplate.spec.manualSelector"
+        found.append(fields.not_supported(at, True, ["nil", "false"]))
+    return found + job_spec(inner, "spec.jobTemplate.spec", selector=False)
