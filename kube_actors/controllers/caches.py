@@ -28,7 +28,7 @@ class SharedCaches:
         kind = source.kind
         informer = self._informers.get(kind)
         if informer is None:
-            informer = self._factory.informer(kind, label_selector=source.label_selector)
+            informer = self._factory.informer(kind, field_selector=source.field_selector)
             self._informers[kind] = informer
         for name, indexer in source.indexes:
             if (kind, name) not in self._indexes:

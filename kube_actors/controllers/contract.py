@@ -164,13 +164,14 @@ class Source(Struct, frozen=True, kw_only=True):
     """One watched kind. keys gives the keys that an object concerns; it is asked about its old and new form.
 
     change, when given, takes both forms at once instead, for controllers that must know what is different.
+    A kind that only one controller watches may be narrowed by a selector.
     """
 
     kind: type[Any]
     keys: Callable[[Any, Caches], Iterable[str]] | None = None
     change: Callable[[Any, Any, Caches], Iterable[str]] | None = None
     indexes: tuple[tuple[str, Callable[[Any], Iterable[str]]], ...] = ()
-    label_selector: str = ""
+    field_selector: str = ""
 
 
 class Controller(Protocol, Generic[O]):

@@ -18,8 +18,12 @@ from . import limits
 from .caches import SharedCaches
 from .contract import Controller
 from .deployment import Deployments
+from .endpoints import EndpointsObjects
+from .endpointslice import EndpointSlices
+from .namespace import Namespaces
 from .replicaset import ReplicaSets, ReplicationControllers
 from .runner import Feed, Runner
+from .serviceaccount import RootCertificates, ServiceAccounts
 
 # A controller that one object makes fail keeps being tried, ever more slowly, and its siblings go on.
 _PATIENT = RestartPolicy(restart="always", limit=None)
@@ -48,9 +52,14 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
+    "namespace-controller": lambda options: Namespaces(options.namespace_retry),
+    "serviceaccount-controller": lambda options: ServiceAccounts(),
+    "root-ca-certificate-publisher-controller": lambda options: RootCertificates(options.root_ca),
     "deployment-controller": lambda options: Deployments(),
     "replicaset-controller": lambda options: ReplicaSets(),
     "replicationcontroller-controller": lambda options: ReplicationControllers(),
+    "endpointslice-controller": lambda options: EndpointSlices(),
+    "endpoints-controller": lambda options: EndpointsObjects(),
 }
 
 
