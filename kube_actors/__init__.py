@@ -1,1 +1,34 @@
-"""See ARCHITECTURE.md."""
+"""A Kubernetes in Python, made of actors.
+
+    async with kube_actors.Cluster(nodes=3) as cluster:
+        await cluster.apply("app.yaml")
+        await cluster.wait("deployment/web", "Available", timeout=30)
+
+`kube_actors.blocking.Cluster` is the same for programs without trio. Importing this package costs almost nothing:
+what it offers is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._version import KUBERNETES_VERSION, VERSION
+
+if TYPE_CHECKING:
+    from . import blocking as blocking
+    from .assembly.cluster import Cluster as Cluster
+    from .assembly.config import ClusterConfig as ClusterConfig
+
+__version__ = VERSION
+__all__ = ["KUBERNETES_VERSION", "Cluster", "ClusterConfig", "__version__", "blocking"]
+
+_WHERE = {"Cluster": "assembly.cluster", "ClusterConfig": "assembly.config"}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "blocking":
+        return importlib.import_module(".blocking", __name__)
+    if name in _WHERE:
+        return getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

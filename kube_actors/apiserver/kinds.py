@@ -5,6 +5,8 @@ Owns the book of kinds, seeded from the resource table and open to custom resour
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kube_actors.api import schema
 from kube_actors.api.resources import Resource, Resources
 from kube_actors.apiserver import conversions, encoding
@@ -100,8 +102,9 @@ class Kind:
 class Kinds:
     """The book of served resources."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, strategy_of: Callable[[Resource], Strategy] = strategy_for) -> None:
         self.resources = resources
+        self._strategy_of = strategy_of
         self._kinds: dict[tuple[str, str, str], Kind] = {}
 
     def find(self, group: str, version: str, plural: str) -> Kind | None:
@@ -112,7 +115,7 @@ class Kinds:
             resource = self.resources.get(group, version, plural)
             if resource is None:
                 return None
-            found = self._kinds[key] = Kind(resource, strategy_for(resource))
+            found = self._kinds[key] = Kind(resource, self._strategy_of(resource))
         return found
 
     def forget(self, group: str, version: str, plural: str) -> None:

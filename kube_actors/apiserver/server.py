@@ -25,6 +25,8 @@ from kube_actors.apiserver.allocation import DEFAULT_SERVICE_RANGE, Allocators
 from kube_actors.apiserver.core import Core, refusal
 from kube_actors.apiserver.dispatch import dispatch
 from kube_actors.apiserver.kinds import Kinds
+from kube_actors.apiserver.strategies import strategy_for
+from kube_actors.apiserver.strategies.loopback import loopback_strategy_for
 from kube_actors.store.contract import Store, StoreClosed, StoreError, StoreFull
 
 __all__ = ["APIServer", "RawHandler", "RequestAuthorizer", "refusal"]
@@ -61,6 +63,7 @@ class APIServer:
         raw: RawHandler | None = None,
         service_range: str = DEFAULT_SERVICE_RANGE,
         endpoint: tuple[str, int] | None = None,
+        loopback_endpoints: bool = False,
         mailbox: Mailbox[Ask[AnyRequest, AnyAnswer]] | None = None,
     ) -> None:
         self.system = system
@@ -73,7 +76,7 @@ class APIServer:
         self.core = Core(
             system,
             store,
-            Kinds(resources or Resources()),
+            Kinds(resources or Resources(), loopback_strategy_for if loopback_endpoints else strategy_for),
             Admission(default_steps() if admission is None else admission),
             Allocators(system.entropy.split(NAME), service_range),
             nodes,

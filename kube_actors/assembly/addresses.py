@@ -6,12 +6,10 @@ Owns the choice; opening sockets and routes is netproxy's, handing addresses out
 from __future__ import annotations
 
 import ipaddress
-from typing import Literal
 
 from msgspec import Struct
 
 from netproxy.addresses import LoopbackRange, Tier, obstacle_of, reserve_loopback_range
-from netproxy.contract import TierUnavailable
 
 from .config import DEFAULT_SERVICE_RANGE, AddressConfig, ConfigError
 
@@ -87,12 +85,13 @@ def _split(pods: str, nodes: int) -> tuple[str, ...]:
     return tuple(str(next(subnets)) for _ in range(nodes))
 
 
-NetworkMode = Literal["none", "loopback"]
+def range_of(address: str) -> str:
+    """The service range that an address of the Service default/kubernetes belongs to, by our own defaults."""
+    default = ipaddress.ip_network(DEFAULT_SERVICE_RANGE)
+    bits = default.prefixlen if not is_loopback(address) else default.prefixlen + 1
+    return str(ipaddress.ip_network(f"{address}/{bits}", strict=False))
 
 
-def network_mode(tier: Tier) -> NetworkMode:
-    """What simulated containers do with their addresses."""
-    return "loopback" if tier == "loopback" else "none"
-
-
-__all__ = ["Addresses", "TierUnavailable", "choose", "choose_tier", "network_mode"]
+def is_loopback(address_or_range: str) -> bool:
+    """Whether only this host can reach it."""
+    return ipaddress.ip_network(address_or_range, strict=False).is_loopback

@@ -1,0 +1,43 @@
+"""How each component is made from a client: used by `Cluster` for the channel, by `kube-actors run` for HTTP.
+
+Components are imported when they are made, so that a cluster without one does not pay for it.
+"""
+
+from __future__ import annotations
+
+from kube_actors.actors import Actor, System
+from kube_actors.client import Client
+from netproxy.contract import Proxy
+
+from .config import ClusterConfig, seconds
+
+
+def scheduler(client: Client, system: System) -> Actor:
+    from kube_actors.scheduler import Scheduler  # lazy: only where it runs
+
+    return Scheduler(client, system)
+
+
+def controllers(client: Client, system: System, config: ClusterConfig, root_ca: str) -> Actor:
+    from kube_actors.controllers import ControllerManager, Options  # lazy: only where it runs
+
+    wanted = config.controllers
+    options = Options(
+        controllers=wanted.enabled,
+        node_monitor_period=seconds(wanted.node_monitor_period, "controllers.nodeMonitorPeriod"),
+        node_monitor_grace_period=seconds(wanted.node_monitor_grace_period, "controllers.nodeMonitorGracePeriod"),
+        root_ca=root_ca,
+    )
+    return ControllerManager(client, system, options)
+
+
+def cloud(client: Client, system: System) -> Actor:
+    from kube_actors.cloud import CloudControllerManager  # lazy: only where it runs
+
+    return CloudControllerManager(client, system)
+
+
+def proxy(client: Client, system: System, sockets: Proxy, node_names: frozenset[str]) -> Actor:
+    from kube_actors.kubeproxy import KubeProxy, Locality  # lazy: only where it runs
+
+    return KubeProxy(client, system, sockets, locality=Locality(node_names=node_names))

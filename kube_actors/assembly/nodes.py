@@ -1,0 +1,147 @@
+"""The nodes of a cluster in this process: their actors, and the way by which the API server reaches them.
+
+Owns the book of nodes. Nodes of other processes are reached over their kubelet's HTTPS, through `remote`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import trio
+
+from kube_actors.actors import Child, RestartPolicy, Supervisor, System
+from kube_actors.api import errors
+from kube_actors.api.messages import UserInfo
+from kube_actors.api.node_messages import NodeEndpoint, NodeGateway, NodeService
+from kube_actors.api.types.core_v1 import Node, Pod, Taint
+from kube_actors.client import Client, Informer
+from kube_actors.kubelet import NodeActor, SharedFeed
+from kube_actors.kubelet import NodeConfig as KubeletConfig
+
+from . import identity
+from .addresses import Addresses
+from .config import ClusterConfig, ConfigError, NodeConfig
+from .engines import Engines
+from .serving import host_address
+
+PATIENT = RestartPolicy(restart="always", limit=None)
+ClientAs = Callable[[UserInfo], Client]
+
+SIMULATED_CAPACITY = {"cpu": "16", "memory": "64Gi", "pods": "110"}
+
+
+class Nodes:
+    """A NodeGateway for the nodes of this process; made and started by `Cluster`."""
+
+    def __init__(self, system: System, engines: Engines, addresses: Addresses) -> None:
+        self.remote: NodeGateway | None = None
+        self._system = system
+        self._engines = engines
+        self._addresses = addresses
+        self._children: dict[str, Child] = {}
+
+    def reach(self, node: NodeEndpoint) -> NodeService:
+        """The service of a node of this process, else over HTTPS. Raises a 502 when there is no way."""
+        child = self._children.get(node.name)
+        if child is not None:
+            if isinstance(child.actor, NodeActor):
+                return child.actor.service
+            raise errors.service_unavailable(f"node {node.name} is starting")
+        if self.remote is not None:
+            return self.remote.reach(node)
+        raise errors.internal(f"node {node.name} is not known to this process, and no listener reaches others")
+
+    def actor(self, name: str) -> NodeActor:
+        """The actor of a node; KeyError when there is none, or it is between two lives."""
+        actor = self._children[name].actor
+        if not isinstance(actor, NodeActor):
+            raise KeyError(name)
+        return actor
+
+    def child(self, name: str) -> Child:
+        """A node's place in the supervision tree: `child(name).kill()` is a crash of its node process."""
+        return self._children[name]
+
+    async def start(
+        self,
+        config: ClusterConfig,
+        stack: AsyncExitStack,
+        supervisor: Supervisor,
+        client_as: ClientAs,
+        *,
+        data_dir: Path | None,
+    ) -> None:
+        """Start every node of the configuration. They share one watch of all pods, dealt out by node name."""
+        wanted = config.node_configs()
+        if not wanted:
+            return
+        informer: Informer[Pod] = Informer(client_as(identity.ADMIN), self._system, Pod)
+        feed = SharedFeed(informer)
+        supervisor.start("nodes/pods", lambda: informer, PATIENT)
+        for place, node in enumerate(wanted):
+            self._children[node.name] = supervisor.start(
+                f"node/{node.name}", self._maker(place, node, client_as, feed, data_dir), PATIENT
+            )
+
+    def _maker(
+        self, place: int, node: NodeConfig, client_as: ClientAs, feed: SharedFeed, data_dir: Path | None
+    ) -> Callable[[], NodeActor]:
+        settings = self._settings(place, node, data_dir)
+        runtime = self._engines.of(place)
+
+        def make() -> NodeActor:
+            client = client_as(identity.node(node.name))
+            return NodeActor(self._system, client, runtime, settings, feed=feed)
+
+        return make
+
+    def _settings(self, place: int, node: NodeConfig, data_dir: Path | None) -> KubeletConfig:
+        ranges = self._addresses.pod_ranges
+        capacity = {} if self._engines.real else dict(SIMULATED_CAPACITY)
+        capacity |= {name: str(amount) for name, amount in node.capacity.items()}
+        return KubeletConfig(
+            name=node.name,
+            labels=node.labels,
+            annotations=node.annotations,
+            taints=tuple(Taint(key=t.key, value=t.value or None, effect=t.effect) for t in node.taints),
+            capacity=capacity,
+            addresses=(host_address() if self._engines.real else "127.0.0.1",),
+            pod_cidrs=(ranges[place],) if ranges else (),
+            data_dir=str(data_dir / "nodes" / node.name) if data_dir is not None and self._engines.real else "",
+        )
+
+    async def ready(self, client: Client, seconds: float) -> None:
+        """Wait until every node of this process is Ready. Raises ConfigError naming those that are not in time."""
+        waiting = set(self._children)
+        if not waiting:
+            return
+        done = trio.Event()
+        informer: Informer[Node] = Informer(client, self._system, Node)
+
+        def look(old: Node | None, new: Node | None) -> None:
+            if new is not None and _is_ready(new):
+                waiting.discard(new.metadata.name)
+            if not waiting:
+                done.set()
+
+        informer.add_handler(look)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(informer.run)
+            with trio.move_on_after(seconds):
+                await done.wait()
+            nursery.cancel_scope.cancel()
+        if waiting:
+            raise ConfigError(f"nodes: not Ready after {seconds:g} s: {', '.join(sorted(waiting)[:5])}")
+
+    async def clear(self) -> None:
+        """Remove every container and sandbox of these nodes; what a clean stop leaves behind is nothing."""
+        for child in self._children.values():
+            actor = child.actor
+            if isinstance(actor, NodeActor):
+                await actor.clear()
+
+
+def _is_ready(node: Node) -> bool:
+    return any(condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions)

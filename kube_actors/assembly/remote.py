@@ -1,0 +1,37 @@
+"""Components as processes of their own: one component, or one node, against an API server reached over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from kube_actors.actors import Actor, RestartPolicy, System, open_supervisor
+from kube_actors.client import Client, HTTPTransport, load_config
+
+from . import components
+from .config import ClusterConfig
+
+PATIENT = RestartPolicy(restart="always", limit=None)
+
+
+async def run_component(name: str, kubeconfig: str | Path | None, config: ClusterConfig | None = None) -> None:
+    """Run the scheduler, the controllers or the cloud controllers until cancelled.
+
+    Raises KubeconfigError when the file cannot be used, ConfigError for an unknown component.
+    """
+    system = System()
+    async with HTTPTransport(load_config(kubeconfig), system.entropy) as transport:
+        client = Client(transport)
+        make = maker(name, client, system, config or ClusterConfig())
+        async with open_supervisor(name, system) as supervisor:
+            supervisor.start(name, make, PATIENT)
+
+
+def maker(name: str, client: Client, system: System, config: ClusterConfig) -> Callable[[], Actor]:
+    """How to make a component by its name on the command line."""
+    makers: dict[str, Callable[[], Actor]] = {
+        "scheduler": lambda: components.scheduler(client, system),
+        "controllers": lambda: components.controllers(client, system, config, ""),
+        "cloud": lambda: components.cloud(client, system),
+    }
+    return makers[name]

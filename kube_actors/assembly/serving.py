@@ -1,0 +1,139 @@
+"""The HTTPS face of a cluster: sockets, keys, tokens, and the kubeconfig that leads to it.
+
+The sockets are opened before anything else starts, so that a port in use is told at once and the API server knows
+where it can be reached.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from kube_actors.actors import RestartPolicy, Supervisor, System
+from kube_actors.api.messages import AnyAnswer, AnyRequest, UserInfo
+from kube_actors.apiserver import Authenticator, HttpFace, Token
+from kube_actors.wire import HttpServer, listen_tcp, server_context
+
+from . import identity
+from .config import ClusterConfig, ConfigError, split_address
+from .kubeconfig import kubeconfig, write_kubeconfig
+from .nodetoken import TOKEN_FILE, NodeToken, read_token, write_token
+from .pki import Pki
+
+Handle = Callable[[AnyRequest], Awaitable[AnyAnswer]]
+FACE = "apiserver/https"
+
+
+class Serving:
+    """Sockets that listen and what is needed to answer on them. Made by `open_serving`."""
+
+    def __init__(
+        self, system: System, config: ClusterConfig, sockets: list[Any], service_range: str, directory: Path
+    ) -> None:
+        assert config.listen is not None
+        self.host, _ = split_address(config.listen, "listen")
+        self.port: int = sockets[0].getsockname()[1]
+        self.pki = Pki(system.clock.now, system.entropy.serial, directory / "pki")
+        self.kubeconfig = Path(config.kubeconfig) if config.kubeconfig else directory / "kubeconfig"
+        self.authenticator = Authenticator(system.clock, [_token(token) for token in config.tokens])
+        self._system = system
+        self._sockets = sockets
+        self._service_range = service_range
+        self._directory = directory
+
+    @property
+    def url(self) -> str:
+        """Where clients on this host find the server."""
+        host = reachable(self.host)
+        return f"https://[{host}]:{self.port}" if ":" in host else f"https://{host}:{self.port}"
+
+    @property
+    def endpoint(self) -> tuple[str, int]:
+        """The address behind the Service default/kubernetes."""
+        return reachable(self.host), self.port
+
+    @property
+    def ca_certificate(self) -> bytes:
+        return self.pki.ca_certificate
+
+    def write_kubeconfig(self) -> None:
+        """Leave a kubeconfig for an administrator with a certificate of his own."""
+        client = self.pki.client(identity.ADMIN.name, ["system:masters"])
+        write_kubeconfig(self.kubeconfig, kubeconfig(self.url, self.ca_certificate, client=client))
+
+    async def start(self, supervisor: Supervisor, handle: Handle) -> None:
+        """Answer from now on, by asking `handle`."""
+        names = [reachable(self.host), socket.gethostname()]
+        first = str(next(ipaddress.ip_network(self._service_range).hosts()))
+        pair = self.pki.apiserver(names, service_ip=first)
+        tls = server_context(pair.certificate, pair.key, client_ca=self.ca_certificate)
+        face = HttpFace(handle, self.authenticator, self._system)
+        server = HttpServer(face, self._sockets, tls=tls, now=self._system.clock.now)
+        supervisor.start(FACE, lambda: server, RestartPolicy(restart="never"))
+        self.write_kubeconfig()
+        self._admit_nodes()
+
+    def _admit_nodes(self) -> None:
+        """Leave the file with which other hosts' nodes join, and accept its token; it stays the same over restarts."""
+        path = self._directory / TOKEN_FILE
+        try:
+            token = read_token(path)
+        except ConfigError:
+            token = NodeToken(self._system.entropy.token(), self.ca_certificate)
+        if token.ca != self.ca_certificate.strip():
+            token = NodeToken(token.secret, self.ca_certificate)
+        write_token(path, token)
+        self.authenticator.add(Token(token.secret, identity.JOINING))
+
+
+@asynccontextmanager
+async def open_serving(
+    config: ClusterConfig, system: System, service_range: str, *, data_dir: Path | None
+) -> AsyncIterator[Serving]:
+    """Listen where the configuration says. Without a data directory keys live in a temporary one.
+
+    Raises wire.ListenError naming the address and the cause.
+    """
+    assert config.listen is not None
+    host, port = split_address(config.listen, "listen")
+    sockets = await listen_tcp(host, port)
+    try:
+        if data_dir is not None:
+            await trio.Path(data_dir).mkdir(parents=True, exist_ok=True)
+            yield Serving(system, config, sockets, service_range, data_dir)
+            return
+        with tempfile.TemporaryDirectory(prefix="kube-actors-") as directory:
+            yield Serving(system, config, sockets, service_range, Path(directory))
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def reachable(host: str) -> str:
+    """An address at which a server that listens on `host` is found: one of this host's own for 0.0.0.0 and ::."""
+    if host not in ("0.0.0.0", "::", ""):
+        return host
+    return host_address()
+
+
+def host_address() -> str:
+    """The address by which other hosts and containers reach this one; loopback when there is no other."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Connecting a datagram socket sends nothing; it makes the kernel choose the source address.
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
+
+
+def _token(token: Any) -> Token:
+    user = UserInfo(name=token.user, uid=token.uid, groups=token.groups)
+    return Token(token.token, user)

@@ -1,0 +1,28 @@
+"""`kube-actors bench`: measures this machine, prints a table for people and writes JSON for machines."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+from typing import Any
+
+SUITES = {"startup": "import, an embedded cluster, a Deployment, a pod on each engine"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("suite", choices=sorted(SUITES), help="; ".join(f"{name}: {SUITES[name]}" for name in SUITES))
+    parser.add_argument("--json", metavar="PATH", help="also write the figures there")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often each is measured (default 5)")
+
+
+def run(given: argparse.Namespace) -> int:
+    # lazy: benchmarks start processes and engines; only this command needs them
+    suite: Any = importlib.import_module(f"benchmarks.{given.suite}")
+    figures = suite.run(rounds=given.rounds)
+    print(suite.table(figures))
+    if given.json:
+        import json  # lazy: only for --json
+
+        Path(given.json).write_text(json.dumps(figures, indent=2) + "\n")
+    return 0
