@@ -1,0 +1,27 @@
+"""Every bound and period of the scheduler, by name. Seconds unless the name says otherwise."""
+
+from typing import Final
+
+MIN_FEASIBLE_NODES: Final = 100
+"""In a cluster with fewer nodes every node is looked at; in a larger one at least so many feasible ones are found."""
+
+MIN_FEASIBLE_PERCENT: Final = 5
+
+BACKOFF_INITIAL_SECONDS: Final = 1.0
+BACKOFF_MAX_SECONDS: Final = 10.0
+"""How long a pod that could not be placed waits before its next try, doubling from the first to the second."""
+
+UNSCHEDULABLE_SECONDS: Final = 300.0
+"""A pod that nothing has woken for so long is tried again, in case that a change was overlooked."""
+
+SWEEP_SECONDS: Final = 30.0
+"""How often such pods are looked for."""
+
+BINDINGS: Final = 128
+"""Bindings and status writes under way at one time; placing waits for the oldest when there are more."""
+
+CYCLES_PER_TURN: Final = 8
+"""Pods placed before other tasks get their turn."""
+
+WRITE_ATTEMPTS: Final = 3
+WRITE_RETRY_SECONDS: Final = 1.0

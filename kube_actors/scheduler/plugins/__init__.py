@@ -1,0 +1,1 @@
+"""The built-in plugins, one a file, and the default profile made of them."""
