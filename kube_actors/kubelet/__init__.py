@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from .dialing import Dialer, RuntimeDialer, SocketDialer
     from .feed import PodFeed, SharedFeed, WatchFeed
     from .node_actor import NodeActor
+    from .remote import RemoteNodes
+    from .server import NodeServer
 
 _HOME_OF = {
     "Dialer": "dialing",
     "NodeActor": "node_actor",
     "NodeConfig": "config",
+    "NodeServer": "server",
     "PodFeed": "feed",
+    "RemoteNodes": "remote",
     "RuntimeDialer": "dialing",
     "SharedFeed": "feed",
     "SocketDialer": "dialing",
@@ -36,7 +40,9 @@ __all__ = [
     "Dialer",
     "NodeActor",
     "NodeConfig",
+    "NodeServer",
     "PodFeed",
+    "RemoteNodes",
     "RuntimeDialer",
     "SharedFeed",
     "SocketDialer",

@@ -99,6 +99,11 @@ class NodeActor:
         """The pods that are here, as the API has them."""
         return [place.pod for place in self._places.values()]
 
+    async def clear(self) -> None:
+        """Remove every sandbox of this node from its engine, whatever it runs; for a cluster that is thrown away."""
+        for sandbox in await self.runtime.list_sandboxes({naming.NODE: self.config.name}):
+            await self.runtime.remove_sandbox(sandbox.id)
+
     # Its life
 
     async def run(self) -> None:
