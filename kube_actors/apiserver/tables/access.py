@@ -22,6 +22,16 @@ from kube_actors.apiserver.tables.printer import (
     wide,
 )
 
+_SIGNER = """\
+Requested signer for the request. It is a qualified name in the form: `scope-hostname.io/name`. If empty, it will be \
+defaulted:
+ 1. If it's a kubelet client certificate, it is assigned
+    "kubernetes.io/kube-apiserver-client-kubelet".
+ 2. If it's a kubelet serving certificate, it is assigned
+    "kubernetes.io/kubelet-serving".
+ 3. Otherwise, it is assigned "kubernetes.io/legacy-unknown".
+Distribution of trust for signers happens out of band. You can select on this field using `spec.signerName`."""
+
 
 def _account(obj: JSONObject, now: float) -> Cells:
     return [name_of(obj), age_of(obj, now)]
@@ -99,7 +109,11 @@ def _number(name: str, doc: str) -> Column:
 _BINDING = Printer(
     (
         name_column(),
-        Column("Role", "=rbac.v1.RoleBinding.roleRef"),
+        Column(
+            "Role",
+            "RoleRef can reference a Role in the current namespace or a ClusterRole in the global namespace. If the "
+            "RoleRef cannot be resolved, the Authorizer must return an error.",
+        ),
         age_column(),
         wide("Users", "Users in the roleBinding"),
         wide("Groups", "Groups in the roleBinding"),
@@ -110,7 +124,11 @@ _BINDING = Printer(
 _CLUSTER_BINDING = Printer(
     (
         name_column(),
-        Column("Role", "=rbac.v1.ClusterRoleBinding.roleRef"),
+        Column(
+            "Role",
+            "RoleRef can only reference a ClusterRole in the global namespace. If the RoleRef cannot be resolved, the "
+            "Authorizer must return an error.",
+        ),
         age_column(),
         wide("Users", "Users in the clusterRoleBinding"),
         wide("Groups", "Groups in the clusterRoleBinding"),
@@ -145,10 +163,10 @@ PRINTERS = {
         (
             name_column(),
             age_column(),
-            Column("SignerName", "=certificates.v1.CertificateSigningRequestSpec.signerName"),
-            Column("Requestor", "=certificates.v1.CertificateSigningRequestSpec.request"),
+            Column("SignerName", _SIGNER),
+            Column("Requestor", "Base64-encoded PKCS#10 CSR data"),
             Column("RequestedDuration", "=certificates.v1.CertificateSigningRequestSpec.expirationSeconds"),
-            Column("Condition", "=certificates.v1.CertificateSigningRequestStatus.conditions"),
+            Column("Condition", "Conditions applied to the request, such as approval or denial."),
         ),
         _signing_request,
     ),
