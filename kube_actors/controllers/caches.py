@@ -22,6 +22,7 @@ class SharedCaches:
         self._factory = factory
         self._informers: dict[type[Any], Informer[Any]] = {}
         self._indexes: set[tuple[type[Any], str]] = set()
+        self._narrowed: set[type[Any]] = set()
 
     def watch(self, source: Source) -> Informer[Any]:
         """The informer of a source, with the source's indexes."""
@@ -30,6 +31,8 @@ class SharedCaches:
         if informer is None:
             informer = self._factory.informer(kind, field_selector=source.field_selector)
             self._informers[kind] = informer
+            if source.field_selector:
+                self._narrowed.add(kind)
         for name, indexer in source.indexes:
             if (kind, name) not in self._indexes:
                 self._indexes.add((kind, name))
@@ -39,6 +42,10 @@ class SharedCaches:
     def informer(self, kind: type[Any]) -> Informer[Any] | None:
         """The informer of a kind, if any controller watches it."""
         return self._informers.get(kind)
+
+    def whole(self, kind: type[Any]) -> Informer[Any] | None:
+        """The informer of a kind, if it is watched and shows all objects of it."""
+        return None if kind in self._narrowed else self._informers.get(kind)
 
     def get(self, kind: type[T], key: str) -> T | None:
         found: T | None = self._informers[kind].get(key)

@@ -33,7 +33,7 @@ POD_GC_QUARANTINE_SECONDS = 40.0
 TERMINATED_POD_THRESHOLD = 12500
 EVICTION_ATTEMPTS = 5
 
-GC_ABSENT_OWNERS = 500
-"""Owners remembered as absent, so that they are not asked for again."""
-GC_DISCOVERY_SECONDS = 30.0
-"""How often the garbage collector looks for new kinds of custom resources."""
+GC_DISCOVERY_SECONDS = 300.0
+"""How often the garbage collector looks for new kinds, besides whenever a custom kind is defined."""
+GC_SYNC_SECONDS = 10.0
+"""How long the garbage collector waits for the first list of a kind before it starts without it."""

@@ -16,13 +16,14 @@ from kube_actors.client import Client, ElectionConfig, EventRecorder, InformerFa
 
 from . import limits
 from .caches import SharedCaches
+from .collector import CollectorFeed, GarbageCollector
 from .contract import Controller
 from .deployment import Deployments
 from .endpoints import EndpointsObjects
 from .endpointslice import EndpointSlices
 from .namespace import Namespaces
 from .replicaset import ReplicaSets, ReplicationControllers
-from .runner import Feed, Runner
+from .runner import CacheFeed, Feed, Runner
 from .serviceaccount import RootCertificates, ServiceAccounts
 
 # A controller that one object makes fail keeps being tried, ever more slowly, and its siblings go on.
@@ -60,6 +61,7 @@ CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "replicationcontroller-controller": lambda options: ReplicationControllers(),
     "endpointslice-controller": lambda options: EndpointSlices(),
     "endpoints-controller": lambda options: EndpointsObjects(),
+    "garbage-collector-controller": lambda options: GarbageCollector(),
 }
 
 
@@ -100,9 +102,19 @@ class ControllerManager:
     async def _run(self) -> None:
         factory = InformerFactory(self._client, self._system)
         caches = SharedCaches(factory)
-        feeds = [Feed(CONTROLLERS[name](self.options), caches) for name in self.names]
+        feeds: list[Feed] = []
+        collector: CollectorFeed | None = None
+        for name in self.names:
+            controller = CONTROLLERS[name](self.options)
+            if isinstance(controller, GarbageCollector):
+                collector = CollectorFeed(controller, caches, self._client, self._system)
+                feeds.append(collector)
+            else:
+                feeds.append(CacheFeed(controller, caches))
         async with open_supervisor("controllers", self._system) as supervisor:
             supervisor.start("controllers/informers", lambda: factory, _PATIENT)
+            if collector is not None:
+                supervisor.start("garbage-collector-controller/graph", _always(collector), _PATIENT)
             for feed in feeds:
                 name = feed.controller.name
                 recorder = EventRecorder(self._client, self._system, feed.controller.component)

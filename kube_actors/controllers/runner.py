@@ -6,7 +6,7 @@ a key whose last writes the caches do not show yet waits for them. It decides no
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import trio
 from msgspec import Struct
@@ -61,11 +61,26 @@ class Statistics(Struct, frozen=True, kw_only=True):
     depth: int
 
 
-class Feed:
-    """Turns changes in the caches into keys. It outlives the actor that works on them."""
+class Feed(Protocol):
+    """Where keys come from. It outlives the actor that works on them, so a new actor gets a new queue."""
+
+    @property
+    def controller(self) -> Controller[Any]: ...
+
+    @property
+    def caches(self) -> SharedCaches: ...
+
+    @property
+    def queue(self) -> WorkQueue[str] | None: ...
+
+    async def open(self) -> WorkQueue[str]: ...
+
+
+class CacheFeed:
+    """Turns changes in the caches into keys."""
 
     def __init__(self, controller: Controller[Any], caches: SharedCaches) -> None:
-        self.controller = controller
+        self.controller: Controller[Any] = controller
         self.caches = caches
         self.queue: WorkQueue[str] | None = None
         self.informers = []
@@ -109,6 +124,8 @@ class Runner:
         self._client = client
         self._system = system
         self._recorder = recorder
+        # Only the echo of a kind that the controller watches brings a key back, so only for these does a key wait.
+        self._watched = {source.kind for source in feed.controller.sources()}
         self._written: dict[str, list[Written]] = {}
         self._actions = self._refused = self._waited = 0
         self.handled = 0
@@ -293,7 +310,7 @@ class Runner:
             self._wait_for(key, Written(action.kind, action.key, action.uid, 0, 0.0))
 
     def _wait_for(self, key: str, write: Written) -> None:
-        if self._feed.caches.informer(write.kind) is None:
+        if write.kind not in self._watched:
             return
         until = trio.current_time() + limits.CACHE_PATIENCE_SECONDS
         entry = Written(write.kind, write.key, write.uid, write.revision, until)
