@@ -85,14 +85,23 @@ def _pairs(pairs: list[tuple[str, Any]]) -> JSONObject:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
+    marked = Duplicates(found)
+    marked.before = {}
     seen: set[str] = set()
-    repeated = []
+    waiting: list[str] = []
+    repeated: dict[str, None] = {}
     for key, _ in pairs:
         if key in seen:
-            repeated.append(key)
+            if key not in repeated:
+                waiting.append(key)
+            repeated[key] = None
+        elif waiting:
+            marked.before[key] = tuple(waiting)
+            waiting.clear()
         seen.add(key)
-    marked = Duplicates(found)
-    marked.repeated = tuple(dict.fromkeys(repeated))
+    if waiting:
+        marked.before[""] = tuple(waiting)
+    marked.repeated = tuple(repeated)
     return marked
 
 

@@ -51,7 +51,6 @@ def applier(call: Call, kind: Kind) -> Apply:
     if kind.resource.custom and media == messages.STRATEGIC_PATCH:
         raise errors.unsupported_media_type((messages.JSON_PATCH, messages.MERGE_PATCH, messages.APPLY_PATCH))
     change = patches.decode_merge_patch(body)
-    _note_duplicates(call, kind, body)
     if media == messages.MERGE_PATCH:
         return lambda old: _object(patches.apply_merge_patch(old, change))
     definition = kind.definition
@@ -83,6 +82,7 @@ def patched(call: Call, kind: Kind, apply: Apply, old: JSONObject) -> JSONObject
         found = kind.conform(raw, problems)
     except WrongType as error:
         raise _unreadable(raw, str(error)) from None
+    problems = [*_duplicates(call), *sorted(problems)]
     if problems:
         if bodies.strictness(call) == "Strict":
             raise _unreadable(raw, f"strict decoding error: {', '.join(problems)}")
@@ -114,14 +114,13 @@ def check_identity(call: Call, raw: JSONObject) -> None:
         )
 
 
-def _note_duplicates(call: Call, kind: Kind, body: bytes) -> None:
-    """Repeated keys in a merge patch, as fieldValidation asks."""
-    if bodies.strictness(call) == "Ignore":
-        return
+def _duplicates(call: Call) -> list[str]:
+    """Repeated keys in a merge patch."""
     problems: list[str] = []
-    _collect(bodies.parse_json(body, mark=True), "", problems)
-    if problems:
-        bodies.treat(call, kind, problems)
+    media = bodies.media_type(call.request.content_type)
+    if media != messages.JSON_PATCH and bodies.strictness(call) != "Ignore":
+        _collect(bodies.parse_json(call.request.body, mark=True), "", problems)
+    return problems
 
 
 def _collect(value: Any, path: str, problems: list[str]) -> None:

@@ -9,6 +9,7 @@ shapes, which are the schema's and never change.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,10 @@ JSONObject = dict[str, Any]
 ABSENT: Any = object()
 """What a reader gives back when the field should not be written."""
 
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
+_NONE: dict[str, tuple[str, ...]] = {}
+
 Reader = Callable[[Any, "Place", list[str]], Any]
 
 
@@ -28,9 +33,13 @@ class WrongType(Exception):
 
 
 class Duplicates(dict[str, Any]):
-    """A JSON object in which keys came twice; repeated holds their names in order."""
+    """A JSON object in which keys came twice; repeated holds their names in order.
+
+    before says where: the repeated keys that came ahead of a key's first occurrence, "" standing for the end.
+    """
 
     repeated: tuple[str, ...] = ()
+    before: dict[str, tuple[str, ...]] = {}
 
 
 class Place:
@@ -92,7 +101,10 @@ class Shape:
         out: JSONObject = {}
         readers = self.readers
         name = self.name
+        before = value.before if type(value) is Duplicates else _NONE
         for key, item in value.items():
+            if before and key in before:
+                self._note_duplicates(before[key], place, problems)
             reader = readers.get(key)
             if reader is None:
                 problems.append(f'unknown field "{Place(place, key, name).path()}"')
@@ -102,15 +114,15 @@ class Shape:
             got = reader(item, Place(place, key, name), problems)
             if got is not ABSENT:
                 out[key] = got
-        if type(value) is Duplicates:
-            self._note_duplicates(value, place, problems)
+        if before and "" in before:
+            self._note_duplicates(before[""], place, problems)
         for key, zero in self.always:
             if key not in out:
                 out[key] = zero()
         return out
 
-    def _note_duplicates(self, value: Duplicates, place: Place, problems: list[str]) -> None:
-        for key in value.repeated:
+    def _note_duplicates(self, repeated: tuple[str, ...], place: Place, problems: list[str]) -> None:
+        for key in repeated:
             problems.append(f'duplicate field "{Place(place, key, self.name).path()}"')
 
 
@@ -123,6 +135,20 @@ def _string(keep_empty: bool) -> Reader:
         if type(value) is not str:
             raise _refuse(value, place, "string")
         return value if value or keep_empty else ABSENT
+
+    return read
+
+
+def _bytes(keep_empty: bool) -> Reader:
+    def read(value: Any, place: Place, problems: list[str]) -> Any:
+        if type(value) is not str:
+            raise _refuse(value, place, "[]uint8")
+        if value and len(value) % 4 == 0 and _BASE64.fullmatch(value):
+            return value
+        if not value:
+            return value if keep_empty else ABSENT
+        bad = _NOT_BASE64.search(value)
+        raise WrongType(f"illegal base64 data at input byte {bad.start() if bad else len(value) // 4 * 4}")
 
     return read
 
@@ -299,8 +325,10 @@ def _reader(kind: schema.Type, *, keep_zero: bool) -> Reader:
     name = kind.kind
     if name == "ref":
         return _struct(kind.ref)
-    if name in ("string", "bytes"):
+    if name == "string":
         return _string(keep_zero)
+    if name == "bytes":
+        return _bytes(keep_zero)
     if name in ("int32", "int64"):
         return _number(name, keep_zero)
     if name == "bool":
