@@ -160,13 +160,16 @@ class EndpointsStrategy(Strategy):
     create_on_update = True
     deprecation = ENDPOINTS_WARNING
 
+    def __init__(self, *, loopback: bool = False) -> None:
+        self._loopback = loopback
+
     def default(self, obj: JSONObject) -> None:
         for subset in obj.get("subsets") or ():
             for port in subset.get("ports") or ():
                 port.setdefault("protocol", "TCP")
 
     def validate(self, obj: JSONObject) -> Problems:
-        return rules.endpoints(obj)
+        return rules.endpoints(obj, loopback=self._loopback)
 
 
 class EndpointSliceStrategy(Strategy):
@@ -174,16 +177,19 @@ class EndpointSliceStrategy(Strategy):
 
     generation = True
 
+    def __init__(self, *, loopback: bool = False) -> None:
+        self._loopback = loopback
+
     def default(self, obj: JSONObject) -> None:
         for port in obj.get("ports") or ():
             port.setdefault("name", "")
             port.setdefault("protocol", "TCP")
 
     def validate(self, obj: JSONObject) -> Problems:
-        return rules.endpoint_slice(obj)
+        return rules.endpoint_slice(obj, loopback=self._loopback)
 
     def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
-        return rules.endpoint_slice(new) + checks.immutable(
+        return rules.endpoint_slice(new, loopback=self._loopback) + checks.immutable(
             new.get("addressType"), old.get("addressType"), "addressType"
         )
 
