@@ -17,6 +17,8 @@ class NodeConfig(Struct, frozen=True, kw_only=True):
     """
 
     name: str
+    cluster: str = ""
+    """Which cluster the node is of. Its containers are marked with it, so that two clusters may share an engine."""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     taints: tuple[Taint, ...] = ()
@@ -41,3 +43,8 @@ class NodeConfig(Struct, frozen=True, kw_only=True):
     volume_refresh_seconds: float = limits.VOLUME_REFRESH
     zone: str = ""
     region: str = ""
+
+    @property
+    def mark(self) -> str:
+        """By what this node knows its own containers in an engine."""
+        return f"{self.cluster}/{self.name}" if self.cluster else self.name

@@ -171,7 +171,8 @@ def ended(draft: Draft, record: Record, exit: Exit) -> None:
         record,
         stage=Stage.BACKOFF,
         delay=remembered,
-        until=max(exit.finished_at, draft.now - pause) + pause,
+        # The engine's clock may not be ours: the end lies between one pause ago and now.
+        until=min(max(exit.finished_at, draft.now - pause), draft.now) + pause,
         waiting_reason="CrashLoopBackOff",
         waiting_message=f"back-off {text} restarting failed container={record.name} pod={pod_text(pod)}",
     )

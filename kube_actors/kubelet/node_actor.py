@@ -101,7 +101,7 @@ class NodeActor:
 
     async def clear(self) -> None:
         """Remove every sandbox of this node from its engine, whatever it runs; for a cluster that is thrown away."""
-        for sandbox in await self.runtime.list_sandboxes({naming.NODE: self.config.name}):
+        for sandbox in await self.runtime.list_sandboxes({naming.NODE: self.config.mark}):
             await self.runtime.remove_sandbox(sandbox.id)
 
     # Its life
@@ -229,13 +229,13 @@ class NodeActor:
 
     async def _observe(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Pass the engine's events on; after every interruption compare what is with what is believed."""
-        labels = {naming.NODE: self.config.name}
+        labels = {naming.NODE: self.config.mark}
         first = True
         while True:
             events = await patiently(partial(self.runtime.events, labels))
             async with events:
                 try:
-                    found = await patiently(partial(observing.find_all, self.runtime, self.config.name))
+                    found = await patiently(partial(observing.find_all, self.runtime, self.config.mark))
                     if first:
                         self._found = found
                         first = False

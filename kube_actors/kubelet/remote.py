@@ -47,6 +47,11 @@ class RemoteNodes:
             self._nodes[node.name] = known
         return known[1]
 
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for _, node in self._nodes.values():
+            await node.aclose()
+
 
 class RemoteNode:
     """One kubelet."""
@@ -55,6 +60,9 @@ class RemoteNode:
         self._config = config
         self._entropy = entropy
         self._transport = HTTPTransport(config, entropy)
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
 
     async def logs(self, request: LogRequest) -> ByteStream:
         params: dict[str, str] = {}

@@ -41,6 +41,7 @@ async def a_remote_node():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(server.run)
             yield world, gateway, NodeEndpoint(name="n1", host="127.0.0.1", port=server.port), pki
+            await gateway.aclose()
             nursery.cancel_scope.cancel()
 
 

@@ -37,10 +37,13 @@ class World:
             self.client,
             self.runtime,
             self.config,
-            dialer=RuntimeDialer(self.runtime.http_get),
+            dialer=self.dialer(),
             **self.options,
         )
         return self.node
+
+    def dialer(self):
+        return RuntimeDialer(self.runtime.http_get)
 
     async def pod(self, name="web", namespace="default", **spec):
         metadata = spec.pop("metadata", {})
