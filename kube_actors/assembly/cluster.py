@@ -201,13 +201,19 @@ class Cluster:
         self._client = self.client_as(identity.ADMIN)
         if self._serving is not None:
             await self._serving.start(self._supervisor, self._control.handle)
+        if self._serving is not None:
+            self.nodes.remote = self._serving.remote_nodes(stack)
         await self._control.start_components(stack, self._supervisor, self.client_as, self.engine or "simulated")
         await self.nodes.start(
             self.config, stack, self._supervisor, self.client_as, data_dir=_path(self.config.data_dir)
         )
         if runtimes.real:
             stack.push_async_callback(self.nodes.clear)
-        await self.nodes.ready(self._client, START_SECONDS)
+        controlled = "controllers" not in self.config.without
+        await self.nodes.ready(self._client, START_SECONDS, untainted=controlled)
+        if controlled:
+            # A pod needs its namespace's ServiceAccount; who has waited for the cluster may create pods at once.
+            await self.wait("serviceaccount/default", timeout=START_SECONDS)
 
 
 async def _earlier_service_address(store: Store) -> str:

@@ -15,13 +15,15 @@ from msgspec import Struct
 
 from kube_actors.actors import RestartPolicy, Supervisor, System, open_supervisor
 from kube_actors.client import Client, HTTPConfig, HTTPTransport
-from kube_actors.kubelet import NodeActor
+from kube_actors.kubelet import NodeActor, NodeServer
 from kube_actors.kubelet import NodeConfig as KubeletConfig
 from netproxy.addresses import open_proxy
 
 from . import addresses, components, engines
 from .config import AddressConfig
-from .nodetoken import read_token
+from .nodes import cluster_id, dialer_for
+from .nodetoken import NodeToken, read_token
+from .pki import Pki
 from .serving import host_address
 
 PATIENT = RestartPolicy(restart="always", limit=None)
@@ -64,25 +66,51 @@ async def run_node(config: JoinConfig, tell: Callable[[str], None]) -> None:
         )
         supervisor = await stack.enter_async_context(open_supervisor("node", system))
         stack.callback(supervisor.cancel)
-        start_node(config, supervisor, system, client, runtimes)
+        await start_node(config, token, supervisor, system, client, runtimes)
         if config.proxy:
             await _start_proxy(stack, config, supervisor, system, client, choice.name)
         tell(f"node {config.name} runs")
         await trio.sleep_forever()
 
 
-def start_node(
-    config: JoinConfig, supervisor: Supervisor, system: System, client: Client, runtimes: engines.Engines
+async def start_node(
+    config: JoinConfig,
+    token: NodeToken,
+    supervisor: Supervisor,
+    system: System,
+    client: Client,
+    runtimes: engines.Engines,
 ) -> None:
-    """The node's actor, under the supervisor."""
+    """The node's actor and its HTTPS API, under the supervisor.
+
+    The API's certificate is signed by nobody else, as a kubelet's is; callers prove that they are the API server.
+    """
     address = config.address or (host_address() if runtimes.real else "127.0.0.1")
+    own = Pki(system.clock.now, system.entropy.serial).serving("kubelet", (config.name, address))
+    server = await NodeServer.listen(
+        "0.0.0.0" if config.address or runtimes.real else "127.0.0.1",
+        0,
+        clock=system.clock,
+        certificate=own.certificate,
+        key=own.key,
+        client_ca=token.ca,
+    )
     settings = KubeletConfig(
         name=config.name,
+        cluster=await cluster_id(client),
+        kubelet_port=server.port,
         addresses=(address,),
         data_dir=str(Path(config.data_dir) / "nodes" / config.name) if runtimes.real else "",
     )
     runtime = runtimes.of(0)
-    supervisor.start(f"node/{config.name}", lambda: NodeActor(system, client, runtime, settings), PATIENT)
+    dialer = dialer_for(runtime, "simulated")
+
+    def make() -> NodeActor:
+        return NodeActor(system, client, runtime, settings, dialer=dialer)
+
+    child = supervisor.start(f"node/{config.name}", make, PATIENT)
+    server.node = lambda: child.actor if isinstance(child.actor, NodeActor) else None
+    supervisor.start("kubelet/https", lambda: server, RestartPolicy(restart="never"))
 
 
 async def _start_proxy(

@@ -17,8 +17,10 @@ from kube_actors.api.messages import UserInfo
 from kube_actors.api.node_messages import NodeEndpoint, NodeGateway, NodeService
 from kube_actors.api.types.core_v1 import Node, Pod, Taint
 from kube_actors.client import Client, Informer
-from kube_actors.kubelet import NodeActor, SharedFeed
+from kube_actors.kubelet import Dialer, NodeActor, RuntimeDialer, SharedFeed
 from kube_actors.kubelet import NodeConfig as KubeletConfig
+from netproxy.addresses import Tier
+from runtimes.contract import Runtime
 
 from . import identity
 from .addresses import Addresses
@@ -28,6 +30,9 @@ from .serving import host_address
 
 PATIENT = RestartPolicy(restart="always", limit=None)
 ClientAs = Callable[[UserInfo], Client]
+
+NOT_READY = "node.kubernetes.io/not-ready"
+"""The taint that a new Node gets from admission and loses by the node life-cycle controller."""
 
 SIMULATED_CAPACITY = {"cpu": "16", "memory": "64Gi", "pods": "110"}
 
@@ -41,6 +46,7 @@ class Nodes:
         self._engines = engines
         self._addresses = addresses
         self._children: dict[str, Child] = {}
+        self._cluster = ""
 
     def reach(self, node: NodeEndpoint) -> NodeService:
         """The service of a node of this process, else over HTTPS. Raises a 502 when there is no way."""
@@ -77,6 +83,7 @@ class Nodes:
         wanted = config.node_configs()
         if not wanted:
             return
+        self._cluster = await cluster_id(client_as(identity.ADMIN))
         informer: Informer[Pod] = Informer(client_as(identity.ADMIN), self._system, Pod)
         feed = SharedFeed(informer)
         supervisor.start("nodes/pods", lambda: informer, PATIENT)
@@ -90,19 +97,24 @@ class Nodes:
     ) -> Callable[[], NodeActor]:
         settings = self._settings(place, node, data_dir)
         runtime = self._engines.of(place)
+        dialer = dialer_for(runtime, self._addresses.tier)
 
         def make() -> NodeActor:
             client = client_as(identity.node(node.name))
-            return NodeActor(self._system, client, runtime, settings, feed=feed)
+            return NodeActor(self._system, client, runtime, settings, feed=feed, dialer=dialer)
 
         return make
 
     def _settings(self, place: int, node: NodeConfig, data_dir: Path | None) -> KubeletConfig:
         ranges = self._addresses.pod_ranges
-        capacity = {} if self._engines.real else dict(SIMULATED_CAPACITY)
+        capacity = {} if self._engines.real else dict(NOT_READY = "node.kubernetes.io/not-ready"
+"""The taint that a new Node gets from admission and loses by the node life-cycle controller."""
+
+SIMULATED_CAPACITY)
         capacity |= {name: str(amount) for name, amount in node.capacity.items()}
         return KubeletConfig(
             name=node.name,
+            cluster=self._cluster,
             labels=node.labels,
             annotations=node.annotations,
             taints=tuple(Taint(key=t.key, value=t.value or None, effect=t.effect) for t in node.taints),
@@ -112,8 +124,9 @@ class Nodes:
             data_dir=str(data_dir / "nodes" / node.name) if data_dir is not None and self._engines.real else "",
         )
 
-    async def ready(self, client: Client, seconds: float) -> None:
-        """Wait until every node of this process is Ready. Raises ConfigError naming those that are not in time."""
+    async def ready(self, client: Client, seconds: float, *, untainted: bool) -> None:
+        """Wait until every node of this process is Ready, and (untainted) no controller holds pods off it for a
+        reason of its start. Raises ConfigError naming those that are not in time."""
         waiting = set(self._children)
         if not waiting:
             return
@@ -121,7 +134,7 @@ class Nodes:
         informer: Informer[Node] = Informer(client, self._system, Node)
 
         def look(old: Node | None, new: Node | None) -> None:
-            if new is not None and _is_ready(new):
+            if new is not None and _is_ready(new) and not (untainted and _is_tainted(new)):
                 waiting.discard(new.metadata.name)
             if not waiting:
                 done.set()
@@ -141,6 +154,24 @@ class Nodes:
             actor = child.actor
             if isinstance(actor, NodeActor):
                 await actor.clear()
+
+
+async def cluster_id(client: Client) -> str:
+    """What tells this cluster from others: the UID of its namespace kube-system."""
+    return str((await client.get("Namespace", "kube-system")).metadata.uid)
+
+
+def dialer_for(runtime: Runtime, tier: Tier) -> Dialer | None:
+    """How probes reach the pods of a runtime; None for real sockets."""
+    from runtimes.simulated import SimulatedRuntime  # lazy: only where it is chosen, it is there already
+
+    if tier == "simulated" and isinstance(runtime, SimulatedRuntime):
+        return RuntimeDialer(runtime.http_get)
+    return None
+
+
+def _is_tainted(node: Node) -> bool:
+    return any(taint.key == NOT_READY for taint in node.spec.taints)
 
 
 def _is_ready(node: Node) -> bool:

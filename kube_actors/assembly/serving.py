@@ -10,7 +10,7 @@ import ipaddress
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import trio
 from kube_actors.actors import RestartPolicy, Supervisor, System
 from kube_actors.api.messages import AnyAnswer, AnyRequest, UserInfo
 from kube_actors.apiserver import Authenticator, HttpFace, Token
+from kube_actors.kubelet import RemoteNodes
 from kube_actors.wire import HttpServer, listen_tcp, server_context
 
 from . import identity
@@ -79,6 +80,13 @@ class Serving:
         supervisor.start(FACE, lambda: server, RestartPolicy(restart="never"))
         self.write_kubeconfig()
         self._admit_nodes()
+
+    def remote_nodes(self, stack: AsyncExitStack) -> RemoteNodes:
+        """The way to nodes of other processes, as the API server's kubelet client."""
+        pair = self.pki.client(identity.KUBELET_CLIENT.name, ["system:masters"])
+        remote = RemoteNodes(self._system.entropy.split("nodes"), certificate=pair.certificate, key=pair.key)
+        stack.push_async_callback(remote.aclose)
+        return remote
 
     def _admit_nodes(self) -> None:
         """Leave the file with which other hosts' nodes join, and accept its token; it stays the same over restarts."""
