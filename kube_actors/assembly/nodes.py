@@ -107,10 +107,7 @@ class Nodes:
 
     def _settings(self, place: int, node: NodeConfig, data_dir: Path | None) -> KubeletConfig:
         ranges = self._addresses.pod_ranges
-        capacity = {} if self._engines.real else dict(NOT_READY = "node.kubernetes.io/not-ready"
-"""The taint that a new Node gets from admission and loses by the node life-cycle controller."""
-
-SIMULATED_CAPACITY)
+        capacity = {} if self._engines.real else dict(SIMULATED_CAPACITY)
         capacity |= {name: str(amount) for name, amount in node.capacity.items()}
         return KubeletConfig(
             name=node.name,
