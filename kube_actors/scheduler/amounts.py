@@ -7,12 +7,15 @@ Kubernetes does. Sums are exact (in billionths) and rounded up once, at the end:
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
 from kube_actors.api import quantity
 from kube_actors.api.types.core_v1 import Container, ContainerStatus, Pod
+
+from . import limits
 
 CPU = "cpu"
 MEMORY = "memory"
@@ -53,6 +56,8 @@ class Demand(Struct, frozen=True):
     nonzero_memory: int
     incoming_cpu: int
     incoming_memory: int
+    shape: int
+    """The same number for pods that ask for the same: what is worked out for one of them holds for all."""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -159,7 +164,25 @@ def demand_of(pod: Pod) -> Demand:
         # A pod that says what it needs as a whole is taken at its word.
         defaults = {name: amount for name, amount in _DEFAULTS.items() if name not in total}
         counted = _total(pod, defaults) if defaults else total
-    return Demand(request, *_compared(counted), *_compared(incoming))
+    return _demand(request, _compared(counted), _compared(incoming))
+
+
+_shapes: dict[tuple[object, ...], int] = {}
+"""Numbers given to shapes. They mean nothing beyond being the same or not."""
+
+
+def _demand(request: Request, counted: tuple[int, int], incoming: tuple[int, int]) -> Demand:
+    scalars = tuple(sorted(request.scalars.items())) if request.scalars else ()
+    key = (request.cpu, request.memory, request.ephemeral, scalars, counted, incoming)
+    shape = _shapes.get(key)
+    if shape is None:
+        if len(_shapes) >= limits.SHAPES:
+            _shapes.clear()
+        shape = _shapes[key] = next(_numbers)
+    return Demand(request, *counted, *incoming, shape)
+
+
+_numbers = itertools.count()
 
 
 def _compared(total: Amounts) -> tuple[int, int]:

@@ -18,7 +18,6 @@ from .framework import (
     Filter,
     NodeNames,
     Nomination,
-    Normalize,
     Profile,
     Verdict,
     unresolvable,
@@ -171,8 +170,9 @@ def _filter(
     """The hot loop: every node, every filter, until enough nodes are found."""
     calls = [plugin.filter for plugin in filters]
     nominated, feasible, refused = snapshot.nominated, found.feasible, found.refused
+    looked_at = 0
     for node in nodes:
-        found.looked_at += 1
+        looked_at += 1
         if nominated and node.name in nominated:
             verdict = fits(pod, node, snapshot, profile, state, filters)
             if verdict is not None:
@@ -190,7 +190,8 @@ def _filter(
                 continue
         feasible.append(node)
         if len(feasible) >= enough:
-            return
+            break
+    found.looked_at = looked_at
 
 
 def enough_feasible(total: int, percentage: int) -> int:
@@ -252,8 +253,9 @@ def plugin_scores(
         if plugin.name in state.skipped_scores:
             continue
         scores = plugin.score(state, pod, nodes, snapshot)
-        if isinstance(plugin, Normalize):
-            scores = plugin.normalize(state, nodes, scores)
+        normalizer = profile.normalizers.get(plugin.name)
+        if normalizer is not None:
+            scores = normalizer.normalize(state, nodes, scores)
         weight = profile.weights.get(plugin.name, 1)
         found[plugin.name] = [score * weight for score in scores] if weight != 1 else scores
     return found
@@ -264,4 +266,4 @@ def total_scores(
 ) -> list[int]:
     """The sum of all scores, in the order of the nodes."""
     found = plugin_scores(pod, snapshot, profile, state, nodes)
-    return [sum(scores) for scores in zip(*found.values(), strict=True)] if found else [0] * len(nodes)
+    return list(map(sum, zip(*found.values(), strict=True))) if found else [0] * len(nodes)

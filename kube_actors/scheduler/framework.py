@@ -236,6 +236,7 @@ class Profile:
         self.post_filters = [plugin for plugin in plugins if isinstance(plugin, PostFilter)]
         self.pre_scores = [plugin for plugin in plugins if isinstance(plugin, PreScore)]
         self.scores = [plugin for plugin in plugins if isinstance(plugin, Score)]
+        self.normalizers = {plugin.name: plugin for plugin in plugins if isinstance(plugin, Normalize)}
         self.reserves = [plugin for plugin in plugins if isinstance(plugin, Reserve)]
         self.permits = [plugin for plugin in plugins if isinstance(plugin, Permit)]
         self.pre_binds = [plugin for plugin in plugins if isinstance(plugin, PreBind)]

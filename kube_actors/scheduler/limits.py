@@ -25,3 +25,9 @@ CYCLES_PER_TURN: Final = 8
 
 WRITE_ATTEMPTS: Final = 3
 WRITE_RETRY_SECONDS: Final = 1.0
+
+SHAPES: Final = 65536
+"""Different demands of pods that are told apart; beyond, numbers are given anew."""
+
+MEMO_SHAPES: Final = 64
+"""Shapes of pods that a node remembers scores for."""

@@ -28,6 +28,7 @@ class NodeInfo:
         "hard_taints",
         "images",
         "labels",
+        "memo",
         "memory",
         "name",
         "node",
@@ -53,6 +54,8 @@ class NodeInfo:
         self.cpu = self.memory = self.ephemeral = 0
         self.nonzero_cpu = self.nonzero_memory = 0
         self.scalars: dict[str, int] = {}
+        self.memo: dict[int, tuple[int, int]] = {}
+        """What plugins worked out for pods of one shape; forgotten when anything here changes."""
         self.ports: dict[Port, int] = {}
         self.pods: dict[str, PodInfo] = {}
         self.affinity_pods: dict[str, PodInfo] = {}
@@ -61,6 +64,7 @@ class NodeInfo:
     def set_node(self, node: Node | None) -> None:
         """Take over what the node says of itself."""
         self.node = node
+        self.memo = {}
         if node is None:
             return
         self.labels = node.metadata.labels
@@ -99,6 +103,7 @@ class NodeInfo:
 
     def _count(self, pod: PodInfo, sign: int) -> None:
         request = pod.request
+        self.memo = {}
         self.cpu += sign * request.cpu
         self.memory += sign * request.memory
         self.ephemeral += sign * request.ephemeral
@@ -122,6 +127,7 @@ class NodeInfo:
         new = NodeInfo.__new__(NodeInfo)
         for name in NodeInfo.__slots__:
             setattr(new, name, getattr(self, name))
+        new.memo = {}
         for name in ("scalars", "ports", "pods", "affinity_pods", "anti_affinity_pods"):
             setattr(new, name, dict(getattr(self, name)))
         return new

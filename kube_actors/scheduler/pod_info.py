@@ -67,6 +67,7 @@ class PodInfo:
         "preferred_anti_affinity",
         "priority",
         "request",
+        "shape",
         "terminating",
         "tolerations",
         "uid",
@@ -89,6 +90,7 @@ class PodInfo:
         self.nonzero_memory = demand.nonzero_memory
         self.incoming_cpu = demand.incoming_cpu
         self.incoming_memory = demand.incoming_memory
+        self.shape = demand.shape
         self.ports = host_ports(pod)
         self.affinity: Terms = ()
         self.anti_affinity: Terms = ()

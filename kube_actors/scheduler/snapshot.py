@@ -35,6 +35,9 @@ class Snapshot:
         self.affinity_nodes: dict[str, NodeInfo] = {}
         self.anti_affinity_nodes: dict[str, NodeInfo] = {}
         self.images: dict[str, Image] = {}
+        self.tainted: set[str] = set()
+        """Nodes with taints that repel pods."""
+        self.cordoned: set[str] = set()
         self.nominated: dict[str, dict[str, PodInfo]] = {}
         """Node name -> uid -> pods that wait for room there."""
         self.objects: dict[str, dict[str, Any]] = {}
@@ -64,6 +67,8 @@ class Snapshot:
         self._count_images(info, -1)
         info.set_node(node)
         self._count_images(info, 1)
+        for names, belongs in ((self.tainted, bool(info.hard_taints)), (self.cordoned, info.unschedulable)):
+            (names.add if belongs else names.discard)(name)
         self._index(info)
         self.generation += 1
 
@@ -74,6 +79,8 @@ class Snapshot:
             return
         self._list = None
         self._count_images(info, -1)
+        self.tainted.discard(name)
+        self.cordoned.discard(name)
         self.affinity_nodes.pop(name, None)
         self.anti_affinity_nodes.pop(name, None)
         info.set_node(None)

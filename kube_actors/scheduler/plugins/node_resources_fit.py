@@ -8,10 +8,12 @@ from typing import Any
 
 from kube_actors.scheduler.amounts import allocatable_of
 from kube_actors.scheduler.events import Change, Interest
-from kube_actors.scheduler.framework import MAX_SCORE, Code, CycleState, Verdict
+from kube_actors.scheduler.framework import Code, CycleState, Verdict
 from kube_actors.scheduler.node_info import NodeInfo
 from kube_actors.scheduler.pod_info import PodInfo
 from kube_actors.scheduler.snapshot import Snapshot
+
+from .allocation import allocation_scores
 
 NAME = "NodeResourcesFit"
 TOO_MANY_PODS = "Too many pods"
@@ -33,24 +35,8 @@ class NodeResourcesFit:
         return shortage(pod, node)
 
     def score(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo], snapshot: Snapshot) -> list[int]:
-        """The mean free share of CPU and memory once the pod is there."""
-        cpu, memory = pod.incoming_cpu, pod.incoming_memory
-        found = []
-        for node in nodes:
-            offer = node.allocatable
-            total = counted = 0
-            if offer.cpu:
-                counted = 1
-                left = offer.cpu - node.nonzero_cpu - cpu
-                if left > 0:
-                    total = left * MAX_SCORE // offer.cpu
-            if offer.memory:
-                counted += 1
-                left = offer.memory - node.nonzero_memory - memory
-                if left > 0:
-                    total += left * MAX_SCORE // offer.memory
-            found.append(total // counted if counted else 0)
-        return found
+        shape = pod.shape
+        return [(node.memo.get(shape) or allocation_scores(pod, node))[0] for node in nodes]
 
     def interests(self) -> Sequence[Interest]:
         return (

@@ -7,9 +7,10 @@ from typing import Any
 
 from kube_actors.api.types.core_v1 import Taint
 from kube_actors.scheduler.events import Change, Interest
-from kube_actors.scheduler.framework import CycleState, Verdict, unresolvable
+from kube_actors.scheduler.framework import SKIP, CycleState, Verdict, unresolvable
 from kube_actors.scheduler.node_info import NodeInfo
 from kube_actors.scheduler.pod_info import PodInfo
+from kube_actors.scheduler.snapshot import Snapshot
 
 from .tolerations import untolerated
 
@@ -19,6 +20,9 @@ CORDON = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
 class NodeUnschedulable:
     name = "NodeUnschedulable"
     refusal = unresolvable(name, "node(s) were unschedulable")
+
+    def pre_filter(self, state: CycleState, pod: PodInfo, snapshot: Snapshot) -> Verdict | None:
+        return None if snapshot.cordoned else SKIP
 
     def filter(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Verdict | None:
         if not node.unschedulable or untolerated((CORDON,), pod.tolerations) is None:

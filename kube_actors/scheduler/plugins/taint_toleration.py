@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kube_actors.scheduler.events import Change, Interest
-from kube_actors.scheduler.framework import CycleState, Verdict, scaled, unresolvable
+from kube_actors.scheduler.framework import SKIP, CycleState, Verdict, scaled, unresolvable
 from kube_actors.scheduler.node_info import NodeInfo
 from kube_actors.scheduler.pod_info import PodInfo
 from kube_actors.scheduler.snapshot import Snapshot
@@ -17,6 +17,9 @@ from .tolerations import untolerated
 class TaintToleration:
     name = "TaintToleration"
     refusal = unresolvable(name, "node(s) had untolerated taint(s)")
+
+    def pre_filter(self, state: CycleState, pod: PodInfo, snapshot: Snapshot) -> Verdict | None:
+        return None if snapshot.tainted else SKIP
 
     def filter(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Verdict | None:
         if not node.hard_taints or untolerated(node.hard_taints, pod.tolerations) is None:
