@@ -25,7 +25,6 @@ from kube_actors.apiserver.allocation import DEFAULT_SERVICE_RANGE, Allocators
 from kube_actors.apiserver.core import Core, refusal
 from kube_actors.apiserver.dispatch import dispatch
 from kube_actors.apiserver.kinds import Kinds
-from kube_actors.apiserver.strategies import checks
 from kube_actors.apiserver.strategies import strategy_for
 from kube_actors.apiserver.strategies.loopback import loopback_strategy_for
 from kube_actors.store.contract import Store, StoreClosed, StoreError, StoreFull
@@ -52,8 +51,8 @@ class RawHandler(Protocol):
 class APIServer:
     """One API server over one store. Restarting means making a new one with the same mailbox and store.
 
-    endpoint is where clients outside reach it, published behind the Service default/kubernetes. allow_loopback lets
-    Endpoints hold loopback addresses; unless told, it follows from the service range and the endpoint.
+    endpoint is where clients outside reach it, published behind the Service default/kubernetes. loopback_endpoints
+    lets Endpoints hold loopback addresses, for a cluster on one host's loopback network.
     """
 
     def __init__(
@@ -68,7 +67,6 @@ class APIServer:
         raw: RawHandler | None = None,
         service_range: str = DEFAULT_SERVICE_RANGE,
         endpoint: tuple[str, int] | None = None,
-        allow_loopback: bool | None = None,
         loopback_endpoints: bool = False,
         mailbox: Mailbox[Ask[AnyRequest, AnyAnswer]] | None = None,
     ) -> None:
@@ -134,11 +132,3 @@ class APIServer:
         detail = f"{what}: {error!r} at {where.name}:{where.lineno}"
         self.system.story.tell(NAME, "failed a request", key=what, detail=detail)
         return refusal(errors.internal(detail))
-
-
-def _on_loopback(service_range: str, endpoint: tuple[str, int] | None, told: bool | None) -> bool:
-    """Whether the cluster lives on its host's loopback network."""
-    if told is not None:
-        return told
-    hosts = [service_range.partition("/")[0], *([endpoint[0]] if endpoint else [])]
-    return any(address is not None and address.is_loopback for address in map(checks.parse_ip, hosts))

@@ -129,7 +129,7 @@ async def running_apiserver(
     if not service_accounts:
         steps = [ServiceAccountName() if step.name == "ServiceAccount" else step for step in steps]
     server_options.setdefault("admission", steps)
-    server_options.setdefault("allow_loopback", True)  # tests of the dataplane have nothing but loopback
+    server_options.setdefault("loopback_endpoints", True)  # tests of the dataplane have nothing but loopback
     server = APIServer(system, engine, nodes=nodes, **server_options)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.run)

@@ -70,15 +70,6 @@ _BY_RESOURCE: dict[tuple[str, str], Strategy] = {
 _PLAIN = Strategy()
 
 
-_ON_LOOPBACK: dict[tuple[str, str], Strategy] = {
-    ("", "endpoints"): services.EndpointsStrategy(loopback=True),
-    ("discovery.k8s.io", "endpointslices"): services.EndpointSliceStrategy(loopback=True),
-}
-"""In place of the above where the cluster lives on its host's loopback network."""
-
-
-def strategy_for(resource: Resource, *, loopback: bool = False) -> Strategy:
+def strategy_for(resource: Resource) -> Strategy:
     """The strategy of a resource; most need none of their own."""
-    if loopback and (resource.group, resource.plural) in _ON_LOOPBACK:
-        return _ON_LOOPBACK[(resource.group, resource.plural)]
     return _BY_RESOURCE.get((resource.group, resource.plural), _PLAIN)

@@ -79,17 +79,14 @@ def ip(text: str, path: str) -> Problems:
     return [fields.invalid(path, text, IP_TEXT)]
 
 
-def usable_ip(text: str, path: str, *, loopback: bool = False) -> Problems:
-    """An address that packets from elsewhere can be sent to (ValidateNonSpecialIP).
-
-    loopback is for clusters that live on one host's loopback network.
-    """
+def usable_ip(text: str, path: str) -> Problems:
+    """An address that packets from elsewhere can be sent to (ValidateNonSpecialIP)."""
     address = parse_ip(text)
     if address is None:
         return [fields.invalid(path, text, "must be a valid IP address")]
     if address.is_unspecified:
         return [fields.invalid(path, text, f"may not be unspecified ({address})")]
-    if address.is_loopback and not loopback:
+    if address.is_loopback:
         return [fields.invalid(path, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)")]
     if address.is_link_local:
         return [fields.invalid(path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")]

@@ -218,8 +218,8 @@ def stack_problems(spec: JSONObject, version: int) -> Problems:
     return found
 
 
-def endpoints(obj: JSONObject, *, loopback: bool) -> Problems:
-    """As ValidateEndpoints; loopback addresses are for clusters on one host's loopback network."""
+def endpoints(obj: JSONObject) -> Problems:
+    """As ValidateEndpoints."""
     found: Problems = []
     for index, subset in enumerate(obj.get("subsets") or ()):
         at = f"subsets[{index}]"
@@ -231,7 +231,7 @@ def endpoints(obj: JSONObject, *, loopback: bool) -> Problems:
                 found += checks.ip(address.get("ip", ""), f"{path}.ip")
                 if address.get("hostname"):
                     found += named(names.dns_label(address["hostname"]), address["hostname"], f"{path}.hostname")
-                found += checks.usable_ip(address.get("ip", ""), f"{path}.ip", loopback=loopback)
+                found += checks.usable_ip(address.get("ip", ""), f"{path}.ip")
         ports = subset.get("ports") or ()
         for position, port in enumerate(ports):
             path = f"{at}.ports[{position}]"
@@ -245,8 +245,8 @@ def endpoints(obj: JSONObject, *, loopback: bool) -> Problems:
     return found
 
 
-def endpoint_slice(obj: JSONObject, *, loopback: bool) -> Problems:
-    """As ValidateEndpointSlice; loopback as for Endpoints."""
+def endpoint_slice(obj: JSONObject) -> Problems:
+    """As ValidateEndpointSlice."""
     found: Problems = []
     kind = obj.get("addressType", "")
     for index, endpoint in enumerate(obj.get("endpoints") or ()):
@@ -265,7 +265,7 @@ def endpoint_slice(obj: JSONObject, *, loopback: bool) -> Problems:
             elif kind in _FAMILIES and f"IPv{parsed.version}" != kind:
                 found.append(fields.invalid(path, address, f"must be an {kind} address"))
             else:
-                found += checks.usable_ip(address, path, loopback=loopback)
+                found += checks.usable_ip(address, path)
     seen: set[str] = set()
     for index, port in enumerate(obj.get("ports") or ()):
         at = f"ports[{index}]"

@@ -160,16 +160,13 @@ class EndpointsStrategy(Strategy):
     create_on_update = True
     deprecation = ENDPOINTS_WARNING
 
-    def __init__(self, *, loopback: bool = False) -> None:
-        self._loopback = loopback
-
     def default(self, obj: JSONObject) -> None:
         for subset in obj.get("subsets") or ():
             for port in subset.get("ports") or ():
                 port.setdefault("protocol", "TCP")
 
     def validate(self, obj: JSONObject) -> Problems:
-        return rules.endpoints(obj, loopback=self._loopback)
+        return rules.endpoints(obj)
 
 
 class EndpointSliceStrategy(Strategy):
@@ -177,19 +174,16 @@ class EndpointSliceStrategy(Strategy):
 
     generation = True
 
-    def __init__(self, *, loopback: bool = False) -> None:
-        self._loopback = loopback
-
     def default(self, obj: JSONObject) -> None:
         for port in obj.get("ports") or ():
             port.setdefault("name", "")
             port.setdefault("protocol", "TCP")
 
     def validate(self, obj: JSONObject) -> Problems:
-        return rules.endpoint_slice(obj, loopback=self._loopback)
+        return rules.endpoint_slice(obj)
 
     def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
-        return rules.endpoint_slice(new, loopback=self._loopback) + checks.immutable(
+        return rules.endpoint_slice(new) + checks.immutable(
             new.get("addressType"), old.get("addressType"), "addressType"
         )
 
