@@ -13,6 +13,7 @@ import msgspec
 import trio
 
 from kube_actors.api.messages import CLOSE, ERROR, RESIZE, STDERR, STDIN, STDOUT, ByteStream, Session
+from kube_actors.client import TransportError
 from kube_actors.wire import WebSocketClosed
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ async def _upload(ws: WebSocket, session: Session, frames: Frames, ending: trio.
                 await session.send(*frame)
     except WebSocketClosed:
         ending.cancel()  # nobody is left to read what the command says
+    except TransportError:
+        return  # the way to the node is gone; what it had said until then is still on its way to the client
 
 
 async def _download(ws: WebSocket, session: Session, frames: Frames) -> None:

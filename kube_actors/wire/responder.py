@@ -103,8 +103,11 @@ class Responder:
         if answer.subprotocol is not None:
             headers += (("Sec-WebSocket-Protocol", answer.subprotocol),)
         head = encode_head(101, headers + answer.headers)
-        await self._transport.send(head)
         ws = WebSocket(self._transport, self._limits, subprotocol=answer.subprotocol, trailing=trailing)
+        try:
+            await self._transport.send(head)
+        except PeerGone:
+            ws.feed_eof()  # the handler runs all the same: it holds what has to be freed
         self.websocket = ws
         async with trio.open_nursery() as nursery:
             handling = trio.CancelScope()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.echo_node import EchoNode
 from tests.kit.https import https_apiserver
 
 pytestmark = [
@@ -38,6 +39,19 @@ metadata: {name: web}
 spec:
   selector: {app: web}
   ports: [{port: 80, targetPort: 8080}]
+"""
+
+POD_ON_NODE = """
+apiVersion: v1
+kind: Node
+metadata: {name: node-a}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec:
+  nodeName: node-a
+  containers: [{name: c, image: i}]
 """
 
 
@@ -148,3 +162,19 @@ async def test_lists_go_on_in_pages_and_are_selected(tmp_path: Path) -> None:
         ]
         one = await api.kubectl("get", "cm", "--field-selector=metadata.name=c2", "--no-headers")
         assert one.stdout.split()[:2] == ["c2", "0"]
+
+
+async def test_logs_exec_and_attach(tmp_path: Path) -> None:
+    node = EchoNode()
+    async with https_apiserver(tmp_path, nodes=node) as api:
+        await api.kubectl("apply", "-f", "-", stdin=POD_ON_NODE)
+        assert (await api.kubectl("logs", "p")).stdout == "one\ntwo\n"
+        assert (await api.kubectl("logs", "p", "--tail=1", "--timestamps")).returncode == 0
+        assert node.logs_read[1].tail_lines == 1
+        ran = await api.kubectl("exec", "p", "--", "ls", "-l")
+        assert ran.stderr == "ls -l\n"
+        fed = await api.kubectl("exec", "-i", "p", "--", "cat", stdin="hello")
+        assert fed.stdout == "hello"
+        failed = await api.kubectl("exec", "-i", "p", "--", "sh", stdin="exit 7", check=False)
+        assert failed.returncode == 7
+        assert "command terminated with exit code 7" in failed.stderr
