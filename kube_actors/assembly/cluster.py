@@ -73,7 +73,13 @@ class Cluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         assert self._running is not None
-        return await self._running.__aexit__(kind, error, trace)
+        try:
+            return await self._running.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as group:
+            # The nurseries wrap whatever the caller's block raised; alone, it comes out as it went in.
+            if error is not None and _leaves(group) == [error]:
+                return False
+            raise
 
     # What one does with it
 
@@ -223,6 +229,12 @@ async def _earlier_service_address(store: Store) -> str:
         return ""
     spec: Mapping[str, Any] = msgspec.json.decode(entry.value).get("spec") or {}
     return str(spec.get("clusterIP", ""))
+
+
+def _leaves(failure: BaseException) -> list[BaseException]:
+    if isinstance(failure, BaseExceptionGroup):
+        return [leaf for each in failure.exceptions for leaf in _leaves(each)]
+    return [failure]
 
 
 def _path(text: str | None) -> Path | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Literal
 
 import trio
@@ -112,16 +112,23 @@ async def open_engines(
         async with _open_shared(name) as runtime:
             yield Engines(name, lambda place: runtime)
         return
-    from runtimes.simulated import open_simulated  # lazy: only where it is chosen
+    from runtimes.simulated import SimulatedRuntime  # lazy: only where it is chosen
 
-    async with AsyncExitStack() as stack:
-        runtimes: list[Runtime] = []
-        for node, pod_range in zip(names, pod_ranges, strict=True):
-            opening = open_simulated(
+    async with trio.open_nursery() as nursery:
+        runtimes = [
+            SimulatedRuntime(
+                nursery,
                 now=system.clock.now,
                 name=node,
                 network="loopback" if loopback else "none",
                 pod_cidr=pod_range,
             )
-            runtimes.append(await stack.enter_async_context(opening))
-        yield Engines(name, runtimes.__getitem__)
+            for node, pod_range in zip(names, pod_ranges, strict=True)
+        ]
+        try:
+            yield Engines(name, runtimes.__getitem__)
+        finally:
+            with trio.CancelScope(shield=True):
+                for runtime in runtimes:
+                    await runtime.aclose()
+            nursery.cancel_scope.cancel()
