@@ -44,6 +44,7 @@ class Told(Struct, frozen=True, kw_only=True):
     """
 
     about: Any
+    type: Literal["Normal", "Warning"] = "Normal"
     reason: str = ""
     message: str = ""
     failed_reason: str = ""

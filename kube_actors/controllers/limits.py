@@ -3,6 +3,9 @@
 CACHE_PATIENCE_SECONDS = 300.0
 """How long a key waits for the cache to show what was written for it, before it is looked at all the same."""
 
+CACHE_POLL_SECONDS = 1.0
+"""How often a key that waits for the cache is looked at, when no event brings it back before."""
+
 BURST_REPLICAS = 500
 """Pods that one look at a ReplicaSet creates or deletes at most."""
 

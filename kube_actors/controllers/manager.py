@@ -14,13 +14,14 @@ from msgspec import Struct
 from kube_actors.actors import RestartPolicy, System, open_supervisor
 from kube_actors.client import Client, ElectionConfig, EventRecorder, InformerFactory, LeaderElector, elected
 
-from . import limits
+from . import limits, nodes, podgc
 from .caches import SharedCaches
 from .collector import CollectorFeed, GarbageCollector
 from .contract import Controller
 from .deployment import Deployments
 from .endpoints import EndpointsObjects
 from .endpointslice import EndpointSlices
+from .eviction import TaintEviction
 from .namespace import Namespaces
 from .replicaset import ReplicaSets, ReplicationControllers
 from .runner import CacheFeed, Feed, Runner
@@ -52,6 +53,26 @@ class Options(Struct, frozen=True, kw_only=True):
     election: ElectionConfig | None = None
 
 
+def _node_settings(options: Options) -> nodes.Settings:
+    return nodes.Settings(
+        period=options.node_monitor_period,
+        grace=options.node_monitor_grace_period,
+        startup_grace=options.node_startup_grace_period,
+        rate=options.node_eviction_rate,
+        secondary_rate=options.secondary_node_eviction_rate,
+        threshold=options.unhealthy_zone_threshold,
+        large=options.large_cluster_size_threshold,
+    )
+
+
+def _pod_gc_settings(options: Options) -> podgc.Settings:
+    return podgc.Settings(
+        period=options.pod_gc_period,
+        quarantine=options.pod_gc_quarantine,
+        threshold=options.terminated_pod_gc_threshold,
+    )
+
+
 CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "namespace-controller": lambda options: Namespaces(options.namespace_retry),
     "serviceaccount-controller": lambda options: ServiceAccounts(),
@@ -62,6 +83,9 @@ CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "endpointslice-controller": lambda options: EndpointSlices(),
     "endpoints-controller": lambda options: EndpointsObjects(),
     "garbage-collector-controller": lambda options: GarbageCollector(),
+    "node-lifecycle-controller": lambda options: nodes.NodeLifecycle(_node_settings(options)),
+    "taint-eviction-controller": lambda options: TaintEviction(),
+    "pod-garbage-collector-controller": lambda options: podgc.PodGarbageCollector(_pod_gc_settings(options)),
 }
 
 

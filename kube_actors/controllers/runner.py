@@ -159,9 +159,9 @@ class Runner:
         """One look at one key."""
         patience = self._patience(key)
         if patience > 0.0:
-            # The event that ends the wait also brings the key back; this is for the event that never comes.
+            # The event that ends the wait mostly brings the key back; this is for keys that no event names.
             self._waited += 1
-            queue.add_after(key, patience)
+            queue.add_after(key, min(patience, limits.CACHE_POLL_SECONDS))
             return
         self.handled += 1
         observed = self._controller.observe(key, self._feed.caches, self._system.clock.now())
@@ -346,7 +346,7 @@ class Runner:
         self._system.story.tell(self._controller.name, type(action).__name__.lower(), uid=uid, key=name)
         told = action.told
         if told is not None and told.reason:
-            self._recorder.event(told.about, "Normal", told.reason, told.message.replace("{name}", name))
+            self._recorder.event(told.about, told.type, told.reason, told.message.replace("{name}", name))
 
     def _tell_failure(self, told: Told | None, error: ApiError) -> None:
         # In a namespace that is going away nothing can be made, and that is nobody's news.
