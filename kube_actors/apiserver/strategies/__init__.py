@@ -49,7 +49,7 @@ _BY_RESOURCE: dict[tuple[str, str], Strategy] = {
     ("resource.k8s.io", "resourceclaimtemplates"): policies.ResourceClaimTemplateStrategy(),
     ("resource.k8s.io", "resourceslices"): cluster.ResourceSliceStrategy(),
     ("resource.k8s.io", "deviceclasses"): cluster.GenerationStrategy(),
-    (_NETWORK, "ingresses"): cluster.GenerationStrategy(),
+    (_NETWORK, "ingresses"): policies.IngressStrategy(),
     (_NETWORK, "networkpolicies"): policies.NetworkPolicyStrategy(),
     (_NETWORK, "ingressclasses"): policies.IngressClassStrategy(),
     (_FLOW, "flowschemas"): policies.FlowSchemaStrategy(),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kube_actors.apiserver.strategies.base import JSONObject, Strategy
+from kube_actors.apiserver.strategies import ingress_validation
+from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
 
 
 class WebhookStrategy(Strategy):
@@ -79,6 +80,15 @@ class NetworkPolicyStrategy(Strategy):
                     port.setdefault("protocol", "TCP")
         if not spec.get("policyTypes"):
             spec["policyTypes"] = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
+
+
+class IngressStrategy(Strategy):
+    """Ingress."""
+
+    generation = True
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return ingress_validation.ingress(obj)
 
 
 class IngressClassStrategy(Strategy):

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from kube_actors.apiserver.strategies import pod_defaults
-from kube_actors.apiserver.strategies.base import JSONObject, Strategy
+from kube_actors.apiserver.strategies import storage_validation as rules
+from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
 
 
 class PersistentVolumeStrategy(Strategy):
@@ -24,6 +25,9 @@ class PersistentVolumeStrategy(Strategy):
 
     def prepare_create(self, obj: JSONObject) -> None:
         obj["status"] = {"phase": "Pending", "lastPhaseTransitionTime": obj["metadata"]["creationTimestamp"]}
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.volume(obj)
 
 
 class PersistentVolumeClaimStrategy(Strategy):
@@ -51,6 +55,12 @@ class PersistentVolumeClaimStrategy(Strategy):
         elif reference is not None and source is None and not reference.get("namespace"):
             spec["dataSource"] = dict(reference)
 
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.claim(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.claim_update(new, old)
+
 
 class StorageClassStrategy(Strategy):
     """StorageClass."""
@@ -58,6 +68,12 @@ class StorageClassStrategy(Strategy):
     def default(self, obj: JSONObject) -> None:
         obj.setdefault("reclaimPolicy", "Delete")
         obj.setdefault("volumeBindingMode", "Immediate")
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.storage_class(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.storage_class_update(new, old)
 
 
 class CSIDriverStrategy(Strategy):
