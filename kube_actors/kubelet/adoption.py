@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from msgspec import Struct, structs
 
 from kube_actors.api.time import parse_time
+from kube_actors.api.types.core_v1 import ContainerState, Pod
 from kube_actors.api.types.core_v1 import ContainerStatus as APIContainerStatus
-from kube_actors.api.types.core_v1 import Pod
 from runtimes.contract import ContainerStatus, Sandbox
 
 from . import lifecycle, model
@@ -45,6 +45,7 @@ def begin(pod: Pod, found: Found, now: float) -> tuple[PodState, tuple[Effect, .
         state, effects, late = _adopt(state, sandbox, found.containers)
         events += late
     if terminal:
+        state = _remembered(state)
         exits = {event.name: event.exit for event in events if isinstance(event, model.Exited)}
         ended = {name: _as_ended(record, exits.get(name)) for name, record in state.containers.items()}
         state = _with(state, stage=PodStage.FINISHED, phase=pod.status.phase or "", containers=ended)
@@ -109,12 +110,40 @@ def _adopted(record: Record, mine: Sequence[ContainerStatus], known: APIContaine
 
 
 def _as_ended(record: Record, exit: Exit | None) -> Record:
-    return structs.replace(
-        record,
-        stage=Stage.EXITED,
-        exit=exit,
-        started=False,
-        ready=record.role == "init" and exit is not None and exit.code == 0,
+    exit = exit or record.exit
+    ready = record.role == "init" and exit is not None and exit.code == 0
+    return structs.replace(record, stage=Stage.EXITED, exit=exit, started=False, ready=ready)
+
+
+def _remembered(state: PodState) -> PodState:
+    """Ends that only the API still knows, since the engine has nothing of the pod any more."""
+    known = _known_statuses(state.pod)
+    records = dict(state.containers)
+    for name, status in known.items():
+        record = records.get(name)
+        if record is None or record.id:
+            continue
+        records[name] = structs.replace(
+            record,
+            attempt=status.restart_count,
+            image_id=status.image_id,
+            exit=_api_exit(status.state),
+            last_exit=_api_exit(status.last_state),
+        )
+    return _with(state, containers=records)
+
+
+def _api_exit(state: ContainerState | None) -> Exit | None:
+    ended = state.terminated if state is not None else None
+    if ended is None:
+        return None
+    return Exit(
+        id=(ended.container_id or "").partition("://")[2],
+        code=ended.exit_code,
+        reason=ended.reason or "",
+        message=ended.message or "",
+        started_at=parse_time(ended.started_at) if ended.started_at else 0.0,
+        finished_at=parse_time(ended.finished_at) if ended.finished_at else 0.0,
     )
 
 

@@ -10,8 +10,6 @@ from .model import PodStage, PodState
 
 _Verdict = tuple[str, str, str]  # status, reason, message
 
-OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
-
 
 def pod_conditions(
     state: PodState,
@@ -21,20 +19,21 @@ def pod_conditions(
     previous: PodStatus,
     moment: str,
 ) -> tuple[PodCondition, ...]:
-    """The kubelet's conditions, and all others of the previous status as they are."""
+    """The kubelet's own conditions. Those of others (readiness gates, say) are read from the newest pod, and left to
+    whoever writes them."""
     known = {condition.type: condition for condition in previous.conditions}
+    others = {condition.type: condition for condition in state.pod.status.conditions}
     containers = _containers_ready(state, phase, apps)
     verdicts: dict[str, _Verdict] = {
         "PodReadyToStartContainers": (_bool(_has_sandbox(state)), "", ""),
         "Initialized": _initialized(state, phase, inits),
-        "Ready": _ready(state.pod, containers, known),
+        "Ready": _ready(state.pod, containers, others),
         "ContainersReady": containers,
     }
-    if "PodScheduled" not in known:
+    if "PodScheduled" not in others:
         verdicts["PodScheduled"] = ("True", "", "")
     generation = state.pod.metadata.generation or None
-    made = [_condition(kind, verdict, known.get(kind), generation, moment) for kind, verdict in verdicts.items()]
-    return (*made, *(condition for kind, condition in known.items() if kind not in verdicts))
+    return tuple(_condition(kind, verdict, known.get(kind), generation, moment) for kind, verdict in verdicts.items())
 
 
 def _condition(

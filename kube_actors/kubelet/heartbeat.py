@@ -127,7 +127,8 @@ class Heartbeat:
                 await self._renew()
             except (ApiError, TransportError):
                 self._lease = None  # look again next time
-            await trio.sleep(self._config.lease_renew_seconds)
+            # Nodes that were started together must not all write at the same moment for ever.
+            await trio.sleep(self._system.entropy.jitter(self._config.lease_renew_seconds, limits.LEASE_JITTER))
 
     async def _renew(self) -> None:
         moment = format_micro_time(self._system.clock.now())

@@ -111,11 +111,14 @@ def _ignore(draft: Draft, *_: Any) -> None:
 
 
 def _pod_changed(draft: Draft, event: PodChanged) -> None:
-    known = draft.pod
+    images = {container.name: container.image for container, _ in model.containers_of(draft.pod)}
     draft.set(pod=event.pod)
-    for container, role in model.containers_of(event.pod) if event.pod.spec is not known.spec else ():
-        if container.name not in draft.containers:
+    for container, role in model.containers_of(event.pod):
+        record = draft.containers.get(container.name)
+        if record is None:
             draft.put(Record(name=container.name, role=role))
+        elif images.get(container.name, container.image) != container.image and draft.state.stage is PodStage.RUNNING:
+            _image_changed(draft, record)
     if event.pod.metadata.deletion_timestamp is None:
         return
     grace = _deletion_grace(event)
@@ -127,6 +130,19 @@ def _pod_changed(draft: Draft, event: PodChanged) -> None:
     elif draft.state.stage is PodStage.FINISHED:
         draft.set(goal="delete", stage=PodStage.CLEANING)
         draft.do(model.Clean())
+
+
+def _image_changed(draft: Draft, record: Record) -> None:
+    """The one part of a container's spec that may change in place: it starts anew with the other image."""
+    if record.stage in (Stage.RUNNING, Stage.HOOKING):
+        message = f"Container {record.name} definition changed, will be restarted"
+        lifecycle.stop_one(draft, record, grace_of(draft.pod), message)
+    elif record.stage is Stage.PULLING:
+        draft.do(model.Abort(record.name))
+        lifecycle.begin(draft, record)
+    elif record.stage is Stage.BACKOFF and record.exit is None:
+        # It never had the old image; there is no reason to wait for the new one.
+        lifecycle.begin(draft, draft.put(record, image_delay=0.0))
 
 
 def _deletion_grace(event: PodChanged) -> float:

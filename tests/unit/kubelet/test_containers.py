@@ -313,3 +313,51 @@ async def test_an_ephemeral_container_joins(autojump_clock):
             ),
         )
         assert is_ready(pod)
+
+
+async def test_a_changed_image_restarts_the_container(autojump_clock):
+    async with a_world() as world:
+        await world.pod()
+        await world.ready()
+        body = {"spec": {"containers": [{"name": "c", "image": "example.test/web:2"}]}}
+        await world.client.patch("Pod", "web", body, namespace="default")
+        pod = await world.until("web", lambda pod: is_ready(pod) and restarts(pod) == 1)
+        assert pod.status.container_statuses[0].image == "example.test/web:2"
+        message = "Container c definition changed, will be restarted"
+        assert ("Normal", "Killing", message) in await world.events()
+
+
+async def test_a_readiness_gate_is_waited_for(autojump_clock):
+    async with a_world() as world:
+        await world.pod(readinessGates=[{"conditionType": "example.test/open"}])
+        pod = await world.until("web", lambda pod: pod.status.phase == "Running")
+        ready = condition(pod, "Ready")
+        assert ready.reason == "ReadinessGatesNotReady"
+        text = 'corresponding condition of pod readiness gate "example.test/open" does not exist.'
+        assert ready.message == text
+        gate = {"status": {"conditions": [{"type": "example.test/open", "status": "True"}]}}
+        await world.client.patch("Pod", "web", gate, namespace="default", subresource="status")
+        pod = await world.ready()
+        assert condition(pod, "Ready").message is None
+        gate["status"]["conditions"][0]["status"] = "False"
+        await world.client.patch("Pod", "web", gate, namespace="default", subresource="status")
+        await world.until("web", lambda pod: not is_ready(pod))
+
+
+async def test_a_finalizer_holds_the_object_and_not_the_containers(autojump_clock):
+    script = Script({"job": Behaviour(run_seconds=2, exit_code=3)})
+    async with a_world(script=script) as world:
+        await world.pod(
+            metadata={"finalizers": ["example.test/hold"]},
+            containers=[container(image="job:1")],
+            restartPolicy="Never",
+        )
+        done = await world.until("web", phase("Failed"))
+        await world.api.delete("Pod", "web")
+        await trio.sleep(5)
+        assert await world.runtime.list_sandboxes() == ()
+        held = await world.until("web", lambda pod: pod.metadata.deletion_timestamp is not None)
+        assert held.status.container_statuses == done.status.container_statuses
+        body = {"metadata": {"finalizers": None, "labels": {"a": "b"}}}
+        await world.client.patch("Pod", "web", body, namespace="default", patch_type="merge")
+        await world.gone()
