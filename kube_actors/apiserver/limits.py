@@ -27,9 +27,6 @@ PATCH_RETRIES = 5
 UPDATE_RETRIES = 16
 """Attempts of an unconditional update or a delete whose object changes under it."""
 
-JSON_PATCH_OPERATIONS = 10_000
-"""Operations in one JSON patch."""
-
 NAME_ATTEMPTS = 8
 """Names drawn for one generateName before AlreadyExists is answered."""
 

@@ -63,15 +63,6 @@ class GenerationStrategy(Strategy):
     generation = True
 
 
-class WholeGenerationStrategy(Strategy):
-    """Kinds without a spec whose generation counts changes of everything but metadata."""
-
-    generation = True
-
-    def desired(self, obj: JSONObject) -> object:
-        return {key: value for key, value in obj.items() if key != "metadata"}
-
-
 class PodDisruptionBudgetStrategy(Strategy):
     """PodDisruptionBudget."""
 

@@ -90,12 +90,6 @@ class LeaseStrategy(Strategy):
         return rules.lease(obj)
 
 
-class CreatableStrategy(Strategy):
-    """Kinds that a PUT may create, and that have nothing else of their own."""
-
-    create_on_update = True
-
-
 class RBACStrategy(Strategy):
     """Roles and bindings: any name that fits into a path."""
 

@@ -36,7 +36,6 @@ class JobStrategy(Strategy):
     """Job."""
 
     generation = True
-    orphans_by_default = False
     field_complaint = 'field label "{field}" not supported for {kind}'
     selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
         "status.successful": lambda obj: str((obj.get("status") or {}).get("succeeded", 0)),

@@ -87,7 +87,6 @@ class ReplicaSetStrategy(WorkloadStrategy):
 class ReplicationControllerStrategy(WorkloadStrategy):
     """ReplicationController: its selector and labels default to the template's labels."""
 
-    orphans_by_default = False
     field_complaint = "field label not supported: {field}"
     selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
         "status.replicas": lambda obj: str((obj.get("status") or {}).get("replicas", 0)),
