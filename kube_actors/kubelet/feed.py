@@ -45,6 +45,13 @@ class WatchFeed:
             nursery.cancel_scope.cancel()
 
 
+def _place(pod: Pod | None) -> tuple[str, str] | None:
+    """The node and UID of a bound pod."""
+    if pod is None or not pod.spec.node_name:
+        return None
+    return pod.spec.node_name, pod.metadata.uid
+
+
 class SharedFeed:
     """Deals the pods of one informer, which somebody else runs, out to the nodes of this process."""
 
@@ -55,16 +62,18 @@ class SharedFeed:
         informer.add_handler(self._deal)
 
     def _deal(self, old: Pod | None, new: Pod | None) -> None:
-        before = old.spec.node_name or "" if old is not None else ""
-        after = new.spec.node_name or "" if new is not None else ""
-        uid = (new or old).metadata.uid  # type: ignore[union-attr]  # one of them is there
-        if before and before != after:
-            self._by_node.get(before, {}).pop(uid, None)
-            self._tell(before, old, None)
+        """A pod that moved or was replaced by one of the same name leaves before it comes."""
+        before = _place(old)
+        after = _place(new)
+        if before is not None and before != after:
+            node, uid = before
+            self._by_node.get(node, {}).pop(uid, None)
+            self._tell(node, old, None)
             old = None
-        if after and new is not None:
-            self._by_node.setdefault(after, {})[uid] = new
-            self._tell(after, old if before == after else None, new)
+        if after is not None and new is not None:
+            node, uid = after
+            self._by_node.setdefault(node, {})[uid] = new
+            self._tell(node, old if before == after else None, new)
 
     def _tell(self, node: str, old: Pod | None, new: Pod | None) -> None:
         handler = self._handlers.get(node)

@@ -6,6 +6,7 @@ owns, and passes the engine's events on. A pod's own state belongs to its actor.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Literal
@@ -19,7 +20,7 @@ from kube_actors.client import Client, EventRecorder
 from runtimes.contract import Event as EngineEvent
 from runtimes.contract import Runtime, Unavailable
 
-from . import limits, naming, observing
+from . import limits, naming, observing, volume_files
 from .admission import Occupancy, Refusal, admit
 from .adoption import NOTHING, Found
 from .config import NodeConfig
@@ -100,9 +101,10 @@ class NodeActor:
         return [place.pod for place in self._places.values()]
 
     async def clear(self) -> None:
-        """Remove every sandbox of this node from its engine, whatever it runs; for a cluster that is thrown away."""
+        """Remove all sandboxes and files of this node, whatever runs; for a cluster that is thrown away."""
         for sandbox in await self.runtime.list_sandboxes({naming.NODE: self.config.mark}):
             await self.runtime.remove_sandbox(sandbox.id)
+        await self._remove_directories(set())
 
     # Its life
 
@@ -265,3 +267,9 @@ class NodeActor:
             for sandbox in found.sandboxes:
                 await patiently(partial(self.runtime.remove_sandbox, sandbox.id))
         self._found = {}
+        await self._remove_directories(set(self._places))
+
+    async def _remove_directories(self, kept: set[str]) -> None:
+        if self.config.data_dir:
+            directory = os.path.join(self.config.data_dir, "pods")
+            await trio.to_thread.run_sync(volume_files.remove_all_but, directory, kept)

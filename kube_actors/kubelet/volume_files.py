@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 
 from .payloads import Payload
@@ -114,7 +115,17 @@ def remove_tree(path: str) -> None:
         for entry in os.scandir(volumes):
             if os.path.ismount(entry.path):
                 subprocess.run(["umount", entry.path], capture_output=True, check=False)
-    shutil.rmtree(path, ignore_errors=False) if os.path.exists(path) else None
+    if os.path.exists(path):
+        shutil.rmtree(path)
+
+
+def remove_all_but(directory: str, kept: Collection[str]) -> None:
+    """Remove the directories of pods that nobody owns any more. Raises OSError."""
+    if not os.path.isdir(directory):
+        return
+    for name in os.listdir(directory):
+        if name not in kept:
+            remove_tree(os.path.join(directory, name))
 
 
 def check_host_path(path: str, kind: str) -> str:
