@@ -124,7 +124,7 @@ async def _roll_out(cluster: Cluster, address: str, guide: Guide) -> None:
         patch = {"spec": {"template": {"spec": {"containers": [{"name": "web", "image": "example.com/web:v2"}]}}}}
         await cluster.client.patch("Deployment", "web", patch, namespace="default")
         await cluster.wait("deployment/web", _rolled_out, timeout=TIMEOUT)
-    versions = Counter(answer.split()[-1] if answer.startswith("web-") else answer for answer in answers)
+    versions = Counter(answer.rpartition(":")[2] if answer.startswith("web-") else answer for answer in answers)
     failed = sum(count for version, count in versions.items() if version not in ("v1", "v2"))
     shares = ", ".join(f"{version}: {count}" for version, count in sorted(versions.items()))
     guide.say(f"version 2 was rolled out under steady load: {len(answers)} requests, {failed} failed ({shares})")
@@ -191,7 +191,7 @@ async def _steady_load(address: str, answers: list[str]) -> AsyncIterator[None]:
     async def go_on() -> None:
         while True:
             answers.append(await _request(address))
-            await trio.sleep(0.005)
+            await trio.sleep(0.001)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(go_on)
