@@ -109,3 +109,23 @@ async def test_exec(autojump_clock):
         frames = await collect(session)
         assert frames[0] == (STDOUT, b"hello")
         assert msgspec.json.decode(frames[-1][1])["status"] == "Success"
+
+
+async def test_through_the_api_server(autojump_clock):
+    script = Script({"web": Behaviour(output=LINES, commands={"fail": Outcome(exit_code=7, stderr="no")})})
+    async with a_world(script=script) as world:
+        await world.pod(containers=[{"name": "c", "image": "web:1"}])
+        await world.ready()
+        await trio.sleep(15)
+        assert await world.client.logs("web", namespace="default") == "one\ntwo\n"
+        assert await world.client.logs("web", namespace="default", tail_lines=1) == "two\n"
+        async with world.client.follow_logs("web", namespace="default", tail_lines=1) as stream:
+            assert await stream.receive_some() == b"two\n"
+            assert await stream.receive_some() == b"three\n"
+        result = await world.client.run("web", ["fail"], namespace="default")
+        assert (result.exit_code, result.stderr) == (7, b"no")
+        result = await world.client.run("web", ["cat"], namespace="default", stdin=b"hello")
+        assert (result.exit_code, result.stdout) == (0, b"hello")
+        with pytest.raises(ApiError) as refusal:
+            await world.client.logs("web", namespace="default", previous=True)
+        assert refusal.value.message == 'previous terminated container "c" in pod "web" not found'

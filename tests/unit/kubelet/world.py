@@ -89,6 +89,16 @@ class World:
         return [(event["type"], event["reason"], event["message"]) for event in found]
 
 
+class Gateway:
+    """How the API server reaches the one node."""
+
+    world = None
+
+    def reach(self, node):
+        assert node.name == self.world.config.name
+        return self.world.node.service
+
+
 def is_ready(pod):
     return pod is not None and any(one.type == "Ready" and one.status == "True" for one in pod.status.conditions)
 
@@ -100,10 +110,12 @@ def condition(pod, kind):
 @asynccontextmanager
 async def a_world(*, script=None, options=None, **config):
     script = script or Script()
-    async with running_apiserver() as api:
+    gateway = Gateway()
+    async with running_apiserver(nodes=gateway) as api:
         system = api.system
         async with open_simulated(now=system.clock.now, name="n1", script=script) as runtime:
             world = World(api, runtime, script, system, NodeConfig(name="n1", **config), options or {})
+            gateway.world = world
             async with open_supervisor("test", system) as supervisor:
                 world.supervisor = supervisor
                 policy = RestartPolicy(restart="always", limit=None)
