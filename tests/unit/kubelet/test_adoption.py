@@ -16,11 +16,7 @@ def restarts(pod):
 async def restarted_node(world):
     before = world.node
     world.child.kill()
-    with trio.fail_after(100):
-        while world.node is before:
-            await trio.testing.wait_all_tasks_blocked()
-            await trio.sleep(0.1)
-        await world.node.ready.wait()
+    await world.until_node(lambda node: node is not before)
 
 
 async def test_a_restarted_node_adopts_what_runs(autojump_clock):

@@ -26,6 +26,7 @@ class World:
         self.script = script
         self.config = config
         self.client = Client(ChannelTransport(api.mailbox, KUBELET))
+        self.node_client = self.client
         self.system = system
         self.options = options
         self.node = None
@@ -34,13 +35,20 @@ class World:
     def make_node(self):
         self.node = NodeActor(
             self.system,
-            self.client,
+            self.node_client,
             self.runtime,
             self.config,
             dialer=self.dialer(),
             **self.options,
         )
         return self.node
+
+    async def until_node(self, condition, seconds=100):
+        """Wait for another life of the node, and until it is ready."""
+        with trio.fail_after(seconds):
+            while not condition(self.node):
+                await trio.sleep(0.1)
+            await self.node.ready.wait()
 
     def dialer(self):
         return RuntimeDialer(self.runtime.http_get)
