@@ -14,7 +14,7 @@ import trio
 
 from kube_actors.actors import System
 from kube_actors.api.errors import ApiError
-from kube_actors.api.types import apps_v1, core_v1, policy_v1
+from kube_actors.api.types import apps_v1, core_v1, policy_v1, storage_v1
 from kube_actors.api.types.core_v1 import Node, Pod
 from kube_actors.client import Client, EventRecorder, InformerFactory, TransportError, key_of
 
@@ -38,6 +38,13 @@ _OTHER_KINDS: tuple[type[Any], ...] = (
     apps_v1.ReplicaSet,
     apps_v1.StatefulSet,
     policy_v1.PodDisruptionBudget,
+    core_v1.PersistentVolume,
+    core_v1.PersistentVolumeClaim,
+    storage_v1.StorageClass,
+    storage_v1.CSINode,
+    storage_v1.CSIDriver,
+    storage_v1.CSIStorageCapacity,
+    storage_v1.VolumeAttachment,
 )
 _UNFINISHED = "status.phase!=Succeeded,status.phase!=Failed"
 

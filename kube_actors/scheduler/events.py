@@ -30,6 +30,7 @@ class Change(enum.Enum):
     POD_GONE = "AssignedPodDelete"
     POD_ITSELF = "UnschedulablePodUpdate"
     NAMESPACE = "NamespaceLabelChange"
+    STORAGE = "StorageChange"
 
 
 Hint = Callable[[PodInfo, Any, Any], bool]

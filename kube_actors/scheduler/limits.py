@@ -31,3 +31,8 @@ SHAPES: Final = 65536
 
 MEMO_SHAPES: Final = 64
 """Shapes of pods that a node remembers scores for."""
+
+VOLUME_BINDING_SECONDS: Final = 600.0
+"""How long a pod's volumes may take to be bound or made before the pod is placed anew."""
+
+VOLUME_POLL_SECONDS: Final = 1.0

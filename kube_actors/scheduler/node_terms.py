@@ -86,9 +86,14 @@ def node_requirements(spec: PodSpec) -> NodeRequirements:
     preferred = affinity.preferred_during_scheduling_ignored_during_execution
     return NodeRequirements(
         selector=tuple(spec.node_selector.items()),
-        required=None if required is None else tuple(_term(term) for term in required.node_selector_terms),
+        required=None if required is None else compile_terms(required.node_selector_terms),
         preferred=tuple(_term(p.preference, p.weight) for p in preferred),
     )
+
+
+def compile_terms(terms: Iterable[NodeSelectorTerm]) -> tuple[NodeTerm, ...]:
+    """Terms of which one is enough."""
+    return tuple(_term(term) for term in terms)
 
 
 def _is_empty(term: NodeSelectorTerm) -> bool:

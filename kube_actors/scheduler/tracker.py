@@ -16,6 +16,18 @@ from .pod_info import PodInfo, is_finished
 from .queue import SchedulingQueue
 from .snapshot import Snapshot
 
+STORAGE_KINDS = frozenset(
+    {
+        "CSIDriver",
+        "CSINode",
+        "CSIStorageCapacity",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "StorageClass",
+        "VolumeAttachment",
+    }
+)
+
 
 class Tracker:
     """`changed` is called after anything that may make another cycle worth while."""
@@ -100,9 +112,11 @@ class Tracker:
         """Any other object that plugins ask for."""
         if new is None:
             self._snapshot.drop_object(kind, key)
-            return
-        self._snapshot.put_object(kind, key, new)
-        if kind == "Namespace" and (old is None or old.metadata.labels != new.metadata.labels):
+        else:
+            self._snapshot.put_object(kind, key, new)
+        if kind in STORAGE_KINDS:
+            self._tell(Happening(Change.STORAGE, old, new))
+        elif kind == "Namespace" and new is not None and (old is None or old.metadata.labels != new.metadata.labels):
             self._tell(Happening(Change.NAMESPACE, old, new))
 
     def freed(self, pod: PodInfo) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from kube_actors.api.types import apps_v1, core_v1, policy_v1
+from kube_actors.api.types import apps_v1, core_v1, policy_v1, storage_v1
 from kube_actors.scheduler.cycle import Decision, decide, plugin_scores
 from kube_actors.scheduler.framework import Code, CycleState, Profile
 from kube_actors.scheduler.pod_info import PodInfo, is_finished
@@ -27,11 +27,18 @@ _TYPES = {
     "ReplicaSet": apps_v1.ReplicaSet,
     "StatefulSet": apps_v1.StatefulSet,
     "PodDisruptionBudget": policy_v1.PodDisruptionBudget,
+    "PersistentVolume": core_v1.PersistentVolume,
+    "PersistentVolumeClaim": core_v1.PersistentVolumeClaim,
+    "StorageClass": storage_v1.StorageClass,
+    "CSINode": storage_v1.CSINode,
+    "CSIDriver": storage_v1.CSIDriver,
+    "CSIStorageCapacity": storage_v1.CSIStorageCapacity,
+    "VolumeAttachment": storage_v1.VolumeAttachment,
 }
 _LOOSE: dict[str, dict[str, Any]] = {
     # What the recordings leave out although the schema wants it.
     "ReplicaSet": {},
-    "StatefulSet": {"serviceName": ""},
+    "StatefulSet": {"serviceName": "", "template": {}},
 }
 
 
@@ -49,7 +56,14 @@ def recordings(family: str) -> Iterator[dict[str, Any]]:
 
 
 def decode(value: dict[str, Any], into: type[Any]) -> Any:
-    return msgspec.convert(value, into)
+    return msgspec.convert(_without_nulls(value), into)
+
+
+def _without_nulls(value: Any) -> Any:
+    """A null means absent, as everywhere in the API."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(one) for key, one in value.items() if one is not None}
+    return [_without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
 def pod_of(value: dict[str, Any]) -> core_v1.Pod:
@@ -78,11 +92,10 @@ def snapshot_of(objects: list[dict[str, Any]]) -> Snapshot:
                 snapshot.nominate(PodInfo(pod), pod.status.nominated_node_name or "")
         elif kind in _TYPES:
             metadata = value["metadata"]
-            spec = {**_LOOSE.get(kind, {}), **value.get("spec", {})}
-            if kind == "StatefulSet":
-                spec.setdefault("template", {})
+            if "spec" in value:
+                value = {**value, "spec": {**_LOOSE.get(kind, {}), **value["spec"]}}
             key = f"{metadata['namespace']}/{metadata['name']}" if "namespace" in metadata else metadata["name"]
-            snapshot.put_object(kind, key, decode({**value, "spec": spec}, _TYPES[kind]))
+            snapshot.put_object(kind, key, decode(value, _TYPES[kind]))
     snapshot.check()
     return snapshot
 

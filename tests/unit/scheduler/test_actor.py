@@ -249,3 +249,67 @@ async def test_a_restarted_scheduler_finds_its_state(autojump_clock: trio.testin
             assert len(made) == 2
             assert [await w.node_of(name) for name in ("first", "second", "third")] == ["n1", "", "n1"]
             supervisor.cancel()
+
+
+async def test_a_claim_that_waits_is_bound_where_its_pod_goes(autojump_clock: trio.testing.MockClock) -> None:
+    """The volume is on one node only; the scheduler goes there, keeps it, and waits until it is bound."""
+    async with world() as w:
+        for name in ("n1", "n2", "n3"):
+            await w.node(name)
+        await w.api.create(
+            {
+                "apiVersion": "storage.k8s.io/v1",
+                "kind": "StorageClass",
+                "metadata": {"name": "local"},
+                "provisioner": "kubernetes.io/no-provisioner",
+                "volumeBindingMode": "WaitForFirstConsumer",
+            }
+        )
+        here = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["n2"]}
+        volume = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": "disk"},
+            "spec": {
+                "capacity": {"storage": "10Gi"},
+                "accessModes": ["ReadWriteOnce"],
+                "storageClassName": "local",
+                "local": {"path": "/mnt/disk"},
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
+            },
+        }
+        made = await w.api.create(volume)
+        made["status"] = {"phase": "Available"}
+        await w.api.ask("update", "PersistentVolume", "", "disk", subresource="status", body=made)
+        await w.api.create(
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": {"name": "data"},
+                "spec": {
+                    "accessModes": ["ReadWriteOnce"],
+                    "storageClassName": "local",
+                    "resources": {"requests": {"storage": "5Gi"}},
+                },
+            }
+        )
+        await w.pod("db", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}])
+        await w.settle()
+        disk = await w.api.get("PersistentVolume", "disk")
+        assert disk["spec"]["claimRef"]["name"] == "data"
+        assert await w.node_of("db") == ""
+        claim = await w.api.get("PersistentVolumeClaim", "data")
+        claim["spec"]["volumeName"] = "disk"
+        claim["metadata"]["annotations"] = {"pv.kubernetes.io/bind-completed": "yes"}
+        await w.api.update(claim)
+        await trio.sleep(2)
+        assert await w.node_of("db") == "n2"
+
+
+async def test_a_missing_claim_is_told_and_waited_for(autojump_clock: trio.testing.MockClock) -> None:
+    async with world() as w:
+        await w.node("n1")
+        await w.pod("db", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}])
+        await w.settle()
+        text = '0/1 nodes are available: persistentvolumeclaim "data" not found. not found'
+        assert (await w.condition("db"))["message"] == text

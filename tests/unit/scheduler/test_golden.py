@@ -9,10 +9,8 @@ from tests.kit import scheduling
 
 pytestmark = pytest.mark.skipif(not scheduling.available(), reason="the recordings are not here")
 
-FAMILIES = [family for family in scheduling.families() if family not in ("volumes", "csi_limits", "mixed")]
 
-
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", scheduling.families())
 def test_decides_as_recorded(family: str) -> None:
     profile = default_profile()
     wrong = {}
@@ -23,15 +21,4 @@ def test_decides_as_recorded(family: str) -> None:
         if found:
             wrong[recording["id"]] = found[:3]
     assert count
-    assert not wrong
-
-
-def test_decides_as_recorded_where_no_volume_matters() -> None:
-    profile = default_profile()
-    wrong = {}
-    for recording in scheduling.recordings("mixed"):
-        if not any("persistentVolumeClaim" in v for v in recording["pod"]["spec"].get("volumes", [])):
-            found = scheduling.differences(recording, profile)
-            if found:
-                wrong[recording["id"]] = found[:3]
     assert not wrong
