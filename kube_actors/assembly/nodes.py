@@ -34,6 +34,9 @@ ClientAs = Callable[[UserInfo], Client]
 NOT_READY = "node.kubernetes.io/not-ready"
 """The taint that a new Node gets from admission and loses by the node life-cycle controller."""
 
+CLEAR_SECONDS = 60.0
+"""How long the engine may take to remove everything when a cluster stops."""
+
 SIMULATED_CAPACITY = {"cpu": "16", "memory": "64Gi", "pods": "110"}
 
 
@@ -46,6 +49,7 @@ class Nodes:
         self._engines = engines
         self._addresses = addresses
         self._children: dict[str, Child] = {}
+        self._makers: dict[str, Callable[[], NodeActor]] = {}
         self._cluster = ""
 
     def reach(self, node: NodeEndpoint) -> NodeService:
@@ -88,9 +92,9 @@ class Nodes:
         feed = SharedFeed(informer)
         supervisor.start("nodes/pods", lambda: informer, PATIENT)
         for place, node in enumerate(wanted):
-            self._children[node.name] = supervisor.start(
-                f"node/{node.name}", self._maker(place, node, client_as, feed, data_dir), PATIENT
-            )
+            make = self._maker(place, node, client_as, feed, data_dir)
+            self._makers[node.name] = make
+            self._children[node.name] = supervisor.start(f"node/{node.name}", make, PATIENT)
 
     def _maker(
         self, place: int, node: NodeConfig, client_as: ClientAs, feed: SharedFeed, data_dir: Path | None
@@ -146,11 +150,19 @@ class Nodes:
             raise ConfigError(f"nodes: not Ready after {seconds:g} s: {', '.join(sorted(waiting)[:5])}")
 
     async def clear(self) -> None:
-        """Remove every container and sandbox of these nodes; what a clean stop leaves behind is nothing."""
-        for child in self._children.values():
-            actor = child.actor
-            if isinstance(actor, NodeActor):
-                await actor.clear()
+        """Remove every container and sandbox of these nodes; what a clean stop leaves behind is nothing.
+
+        The nodes stop first: one that still runs would start again what is removed under it. Cancellation, which is
+        how a cluster ends on Ctrl-C, does not cut this short; an engine that does not answer does.
+        """
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + CLEAR_SECONDS):
+            for child in self._children.values():
+                child.stop()
+            for child in self._children.values():
+                await child.done.wait()
+            async with trio.open_nursery() as nursery:
+                for make in self._makers.values():
+                    nursery.start_soon(make().clear)
 
 
 async def cluster_id(client: Client) -> str:

@@ -156,7 +156,7 @@ class PodmanRuntime:
     async def remove_sandbox(self, sandbox_id: str) -> None:
         members = await self._list("container", {}, sandbox_id=sandbox_id)
         await together(partial(self._remove, raw["Id"]) for raw in members)
-        await self._remove(sandbox_id)
+        await self._remove(sandbox_id, depend=True)  # and a container that was created since
         self._facts.pop(sandbox_id, None)
         self._sandboxes.pop(sandbox_id, None)
 
@@ -239,8 +239,8 @@ class PodmanRuntime:
     async def remove_container(self, container_id: str, *, force: bool = False) -> None:
         await self._remove(container_id, force=force)
 
-    async def _remove(self, identity: str, *, force: bool = True) -> None:
-        params = {"force": str(force).lower(), "v": "true", "timeout": "0"}
+    async def _remove(self, identity: str, *, force: bool = True, depend: bool = False) -> None:
+        params = {"force": str(force).lower(), "v": "true", "timeout": "0", "depend": str(depend).lower()}
         try:
             await self._api.ask("DELETE", f"/containers/{identity}", params=params)
         except NotFound:
