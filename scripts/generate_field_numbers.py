@@ -94,7 +94,9 @@ def table(program: bytes) -> dict[str, dict[str, str]]:
 
     def add(name: str, json_fields: set[str]) -> None:
         entry: dict[str, str] = {}
+        spelled = {field.lower(): field for field in json_fields}  # a few fields are capitalised in protobuf only
         for number, (field, kind, type_name) in sorted(everything[name].items()):
+            field = spelled.get(field.lower(), field)
             inline = field not in json_fields and kind == _MESSAGE and type_name in everything
             entry[str(number)] = f"!{type_name}" if inline else field
             if inline and type_name not in result:
