@@ -6,7 +6,9 @@ anonymous user, whom authorization then judges. Verifying a certificate's chain 
 
 from __future__ import annotations
 
+import csv
 import hmac
+import io
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -38,6 +40,27 @@ class Token(Struct, frozen=True):
 
     secret: str
     user: UserInfo
+
+
+class TokenFileError(ValueError):
+    """A token file cannot be read; the text names the line."""
+
+
+def read_tokens(text: str) -> list[Token]:
+    """The tokens of a file as kube-apiserver's --token-auth-file: lines of token,user,uid[,"group,group"].
+
+    Raises TokenFileError.
+    """
+    found = []
+    for number, line in enumerate(csv.reader(io.StringIO(text), skipinitialspace=True), 1):
+        if not line or line[0].startswith("#"):
+            continue
+        if len(line) < 3 or not all(line[:2]):
+            raise TokenFileError(f"line {number}: expected token,user,uid and perhaps groups, got {len(line)} columns")
+        groups = tuple(group.strip() for group in line[3].split(",")) if len(line) > 3 else ()
+        user = UserInfo(name=line[1], uid=line[2], groups=tuple(group for group in groups if group))
+        found.append(Token(line[0], user))
+    return found
 
 
 class Authenticator:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import ANONYMOUS, RawRequest, Request, UserInfo, Verb
-from kube_actors.apiserver.authn import Authenticator, Token
+from kube_actors.apiserver.authn import Authenticator, Token, TokenFileError, read_tokens
 from kube_actors.apiserver.authz import Authorizer
 
 
@@ -65,6 +65,16 @@ def test_a_wrong_credential_is_401(certificate: Presented | None, authorization:
 
 def test_an_expired_certificate_does_not_hinder_a_good_token() -> None:
     assert AUTHENTICATOR.authenticate(Presented("old", until=999.0), "Bearer s3cret").name == "alice"
+
+
+def test_a_token_file() -> None:
+    text = 's3cret,alice,7,"dev, ops"\n\n# a comment, of sorts, like this\nother,bob,8\n'
+    assert read_tokens(text) == [
+        Token("s3cret", UserInfo(name="alice", uid="7", groups=("dev", "ops"))),
+        Token("other", UserInfo(name="bob", uid="8")),
+    ]
+    with pytest.raises(TokenFileError, match="line 1: expected token,user,uid"):
+        read_tokens("lonely,alice")
 
 
 def user(name: str, *groups: str) -> UserInfo:
