@@ -3,6 +3,29 @@
 from __future__ import annotations
 
 from kube_actors.actors import Escalated
+from kube_actors.api.errors import ApiError
+from kube_actors.assembly.config import ConfigError
+from kube_actors.assembly.manifests import ManifestError
+from kube_actors.assembly.waiting import WaitTimeout
+from kube_actors.client import ClientError
+from kube_actors.store.contract import StoreError
+from kube_actors.wire.errors import WireError
+from netproxy.contract import ProxyError
+from runtimes.contract import RuntimeFault
+
+EXPECTED: tuple[type[BaseException], ...] = (
+    ApiError,
+    ClientError,
+    ConfigError,
+    ManifestError,
+    ProxyError,
+    RuntimeFault,
+    StoreError,
+    WaitTimeout,
+    WireError,
+    PermissionError,
+    FileNotFoundError,
+)
 
 
 def explain(failure: BaseException) -> str | None:
@@ -13,33 +36,6 @@ def explain(failure: BaseException) -> str | None:
         return known[0] if known and len(known) == len(lines) else None
     if isinstance(failure, Escalated):
         return explain(failure.__cause__) if failure.__cause__ is not None else str(failure)
-    if isinstance(failure, _expected()):
+    if isinstance(failure, EXPECTED):
         return " ".join(str(failure).split())
     return None
-
-
-def _expected() -> tuple[type[BaseException], ...]:
-    # lazy: only a failure pays for finding out what it is
-    from kube_actors.api.errors import ApiError
-    from kube_actors.assembly.config import ConfigError
-    from kube_actors.assembly.manifests import ManifestError
-    from kube_actors.assembly.waiting import WaitTimeout
-    from kube_actors.client import ClientError
-    from kube_actors.store.contract import StoreError
-    from kube_actors.wire.errors import WireError
-    from netproxy.contract import ProxyError
-    from runtimes.contract import RuntimeFault
-
-    return (
-        ApiError,
-        ClientError,
-        ConfigError,
-        ManifestError,
-        ProxyError,
-        RuntimeFault,
-        StoreError,
-        WaitTimeout,
-        WireError,
-        PermissionError,
-        FileNotFoundError,
-    )

@@ -10,8 +10,6 @@ from typing import Protocol, cast
 
 from kube_actors._version import KUBERNETES_VERSION, VERSION
 
-from .failures import explain
-
 COMMANDS = {
     "up": "run a cluster in the foreground until interrupted",
     "node": "join a node to a cluster of another process or host",
@@ -55,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BaseException as failure:
+        from .failures import explain  # lazy: only a failure pays for finding out what it is
+
         line = explain(failure)
         if line is None:
             raise

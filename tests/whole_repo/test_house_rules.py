@@ -125,7 +125,9 @@ def test_tests_never_sleep_in_real_time() -> None:
         f"{name}:{number}"
         for name, text in sources("tests")
         for number, line in enumerate(text.splitlines(), 1)
-        if re.search(r"\btime\.sleep\(", line) and not name.startswith("tests/whole_repo/")
+        if re.search(r"\btime\.sleep\(", line)
+        and not name.startswith("tests/whole_repo/")
+        and name != "tests/kit/polling.py"  # the one place that looks again at what cannot tell: other processes
     ]
     assert not found, "\n".join(found)
 

@@ -4,7 +4,6 @@ import itertools
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import httpx
 import pytest
 
 from kube_actors.store import Retention, Store, open_store
+from tests.kit.polling import wait_until
 
 Opener = Callable[..., Awaitable[Store]]
 
@@ -49,11 +49,12 @@ class Etcd:
     def start(self) -> None:
         with open(self._log, "ab") as log:
             self._process = subprocess.Popen(self._arguments, stdout=log, stderr=log)
-        deadline = time.monotonic() + 20
-        while not self._healthy():
-            assert self._process.poll() is None, self._log.read_text()
-            assert time.monotonic() < deadline, "etcd does not start"
-            time.sleep(0.05)  # between two looks at a process that reports nothing
+        wait_until(self._up, "etcd answers")
+
+    def _up(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self._log.read_text()
+        return self._healthy()
 
     def kill(self) -> None:
         if self._process is not None:
