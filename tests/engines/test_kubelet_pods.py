@@ -26,13 +26,6 @@ OPEN = {"docker": open_docker, "podman": open_podman}
 SECONDS = 60
 
 
-async def poll(condition):
-    """Wait for what nobody announces."""
-    with trio.fail_after(SECONDS):
-        while not condition():  # noqa: ASYNC110
-            await trio.sleep(0.05)
-
-
 async def poll_until(wanted, ask, read=lambda answer: answer):
     """Ask a container until it answers as wanted."""
     with trio.fail_after(SECONDS):
@@ -70,9 +63,7 @@ class RealWorld(World):
     async def restart(self):
         before = self.node
         self.child.kill()
-        await poll(lambda: self.node is not before)
-        with trio.fail_after(SECONDS):
-            await self.node.ready.wait()
+        await self.until_node(lambda node: node is not before, SECONDS)
 
 
 @asynccontextmanager
@@ -84,10 +75,7 @@ async def a_real_world(engine: str, directory: Path, **config) -> AsyncIterator[
         async with open_supervisor("test", world.system) as supervisor:
             policy = RestartPolicy(restart="always", limit=None)
             world.child = supervisor.start(f"node/{name}", partial(World.make_node, world), policy)
-            with trio.fail_after(SECONDS):
-                while world.node is None:
-                    await trio.lowlevel.checkpoint()
-                await world.node.ready.wait()
+            await world.until_node(lambda node: node is not None, SECONDS)
             try:
                 yield world
             finally:

@@ -31,6 +31,7 @@ class World:
         self.options = options
         self.node = None
         self.child = None
+        self.born = trio.Event()
 
     def make_node(self):
         self.node = NodeActor(
@@ -41,13 +42,15 @@ class World:
             dialer=self.dialer(),
             **self.options,
         )
+        self.born.set()
+        self.born = trio.Event()
         return self.node
 
     async def until_node(self, condition, seconds=100):
         """Wait for another life of the node, and until it is ready."""
         with trio.fail_after(seconds):
             while not condition(self.node):
-                await trio.sleep(0.1)
+                await self.born.wait()
             await self.node.ready.wait()
 
     def dialer(self):
@@ -87,9 +90,13 @@ class World:
         return await self.until(name, is_ready, namespace, seconds)
 
     async def gone(self, name="web", namespace="default", seconds=1000):
-        if not [item for item in (await self.api.list("Pod", namespace))["items"] if item["metadata"]["name"] == name]:
-            return
-        await self.until(name, lambda pod: pod is None, namespace, seconds)
+        """Wait until the API no longer has the pod."""
+        with trio.fail_after(seconds):
+            while True:
+                names = [item["metadata"]["name"] for item in (await self.api.list("Pod", namespace))["items"]]
+                if name not in names:
+                    return
+                await trio.sleep(0.05)
 
     async def events(self, namespace="default"):
         await trio.testing.wait_all_tasks_blocked()
@@ -128,8 +135,6 @@ async def a_world(*, script=None, options=None, **config):
                 world.supervisor = supervisor
                 policy = RestartPolicy(restart="always", limit=None)
                 world.child = supervisor.start("node/n1", partial(World.make_node, world), policy)
-                while world.node is None:
-                    await trio.lowlevel.checkpoint()
-                await world.node.ready.wait()
+                await world.until_node(lambda node: node is not None)
                 yield world
                 supervisor.cancel()
