@@ -31,6 +31,7 @@ from .heartbeat import Heartbeat
 from .patience import patiently
 from .pod_actor import PodActor
 from .service import NodeStreams
+from .services import OwnServices
 from .sources import Sources
 from .status import Host, difference, rejected_status
 
@@ -73,7 +74,7 @@ class NodeActor:
         self._client = client
         self.runtime = runtime
         self._feed = feed or WatchFeed(client, system)
-        self._services = services
+        self._services: ServiceSource = services or OwnServices(client, system, self.later)
         self._dialer: Dialer = dialer or SocketDialer()
         self._recorder = EventRecorder(client, system, "kubelet", config.name)
         self._heartbeat = Heartbeat(system, client, runtime, config)

@@ -74,3 +74,20 @@ async def test_a_start_is_one_write(autojump_clock):
         await world.ready()
         await trio.sleep(5)
         assert world.node.pod_actor("default", "web")._writer.writes == 1
+
+
+async def test_containers_are_told_of_services(autojump_clock):
+    async with a_world() as world:
+        ports = [{"name": "http", "port": 80}]
+        body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "my-db"}, "spec": {"ports": ports}}
+        service = await world.api.create(body)
+        shell = ["sh", "-c", "echo $MY_DB_SERVICE_HOST $MY_DB_PORT; sleep 1000"]
+        await world.pod(containers=[{"name": "c", "image": "busybox:1", "command": shell}])
+        await world.ready()
+        await trio.sleep(1)
+        address = service["spec"]["clusterIP"]
+        assert await world.client.logs("web", namespace="default") == f"{address} tcp://{address}:80\n"
+    async with a_world(service_environment=False) as world:
+        await world.pod()
+        await world.ready()
+        assert not world.node._services._begun
