@@ -20,7 +20,6 @@ import trio
 from msgspec import Struct
 
 from netproxy.contract import Proxy, TierUnavailable
-from netproxy.proxy import serve_sockets
 from netproxy.simulated import SimulatedProxy
 
 Tier = Literal["simulated", "loopback", "host"]
@@ -77,7 +76,10 @@ async def open_proxy(tier: Tier, service_range: str, *, node_address: str = "") 
         raise TierUnavailable(tier, obstacle)
     if tier == "simulated":
         yield SimulatedProxy()
-    elif tier == "loopback":
+        return
+    from netproxy.proxy import serve_sockets  # lazy: not for a simulation without sockets
+
+    if tier == "loopback":
         async with serve_sockets(node_address=node_address or "127.0.0.1", freebind=False) as proxy:
             yield proxy
     else:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -26,8 +26,10 @@ from . import addresses, apply, engines, identity, manifests
 from .config import ClusterConfig
 from .controlplane import ControlPlane
 from .nodes import Nodes
-from .serving import Serving, open_serving
 from .waiting import Test, wait_for
+
+if TYPE_CHECKING:
+    from .serving import Serving
 
 START_SECONDS = 60.0
 """How long nodes may take to be Ready when a cluster starts."""
@@ -182,6 +184,8 @@ class Cluster:
             )
             stack.callback(self.addresses.close)
             if config.listen is not None:
+                from .serving import open_serving  # lazy: TLS and HTTP, for those who listen
+
                 self._serving = await stack.enter_async_context(
                     open_serving(config, self.system, self.addresses.services, data_dir=_path(config.data_dir))
                 )

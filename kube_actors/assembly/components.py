@@ -1,26 +1,25 @@
 """How each component is made from a client: used by `Cluster` for the channel, by `kube-actors run` for HTTP.
 
-Components are imported when they are made, so that a cluster without one does not pay for it.
+They are imported with this module: starting a cluster shall be nothing but starting it.
 """
 
 from __future__ import annotations
 
 from kube_actors.actors import Actor, System
 from kube_actors.client import Client
+from kube_actors.controllers import ControllerManager, Options
+from kube_actors.kubeproxy import KubeProxy, Locality
+from kube_actors.scheduler import Scheduler
 from netproxy.contract import Proxy
 
 from .config import ClusterConfig, seconds
 
 
 def scheduler(client: Client, system: System) -> Actor:
-    from kube_actors.scheduler import Scheduler  # lazy: only where it runs
-
     return Scheduler(client, system)
 
 
 def controllers(client: Client, system: System, config: ClusterConfig, root_ca: str) -> Actor:
-    from kube_actors.controllers import ControllerManager, Options  # lazy: only where it runs
-
     wanted = config.controllers
     options = Options(
         controllers=wanted.enabled,
@@ -38,6 +37,4 @@ def cloud(client: Client, system: System) -> Actor:
 
 
 def proxy(client: Client, system: System, sockets: Proxy, node_names: frozenset[str]) -> Actor:
-    from kube_actors.kubeproxy import KubeProxy, Locality  # lazy: only where it runs
-
     return KubeProxy(client, system, sockets, locality=Locality(node_names=node_names))

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 import trio
 
 from kube_actors.actors import Actor, Ask, Mailbox, RestartPolicy, Supervisor, System
 from kube_actors.api import errors
-from kube_actors.api.messages import AnyAnswer, AnyRequest, UserInfo
+from kube_actors.api.messages import Answer, AnyAnswer, AnyRequest, RawRequest, UserInfo
 from kube_actors.api.resources import Resources
-from kube_actors.apiserver import APIServer, Authorizer, RawAnswers
+from kube_actors.apiserver import APIServer, Authorizer
 from kube_actors.apiserver.server import refusal
 from kube_actors.client import Client
 from kube_actors.store.contract import Store
@@ -25,7 +26,11 @@ from . import components, identity
 from .addresses import Addresses
 from .config import ClusterConfig
 from .nodes import Nodes
-from .serving import Serving
+
+if TYPE_CHECKING:
+    from kube_actors.apiserver import RawAnswers
+
+    from .serving import Serving
 
 MAILBOX_CAPACITY = 4096
 """Requests over the channel that wait for the API server before askers wait themselves."""
@@ -59,6 +64,7 @@ class ControlPlane:
         self._nodes = nodes
         self._serving = serving
         self._server: APIServer | None = None
+        self._raw: RawAnswers | None = None
         self._settled = trio.Event()
         self._failure: Exception | None = None
 
@@ -104,13 +110,21 @@ class ControlPlane:
             resources=self.resources,
             nodes=self._nodes,
             authorizer=Authorizer(),
-            raw=RawAnswers(self._system, self.resources, self._store),
+            raw=self._answer_raw,
             service_range=self._addresses.services,
             endpoint=self._serving.endpoint if self._serving is not None else None,
             # Our proxy runs on this host, so that an endpoint on loopback is one that packets reach.
             loopback_endpoints=self._serving is not None,
             mailbox=self.mailbox,
         )
+
+    async def _answer_raw(self, request: RawRequest) -> Answer:
+        """Discovery, OpenAPI, health, metrics. Embedded clusters seldom ask, so it is made when first asked."""
+        if self._raw is None:
+            from kube_actors.apiserver import RawAnswers  # lazy: heavy import
+
+            self._raw = RawAnswers(self._system, self.resources, self._store)
+        return await self._raw(request)
 
     async def start_components(
         self, stack: AsyncExitStack, supervisor: Supervisor, client_as: ClientAs, engine: str

@@ -1,7 +1,7 @@
 """Which engine runs the pods: chosen by name or found, opened, and handed to nodes.
 
-Docker and Podman are one engine a host, shared by all its nodes; the simulated engine is one a node. Engines are
-imported only when they are chosen.
+Docker and Podman are one engine a host, shared by all its nodes, and imported only when they are chosen; the simulated
+engine is one a node.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from kube_actors.actors import System
 from runtimes.contract import Runtime, RuntimeFault
+from runtimes.simulated import SimulatedRuntime
 
 from .config import ConfigError
 
@@ -112,8 +113,6 @@ async def open_engines(
         async with _open_shared(name) as runtime:
             yield Engines(name, lambda place: runtime)
         return
-    from runtimes.simulated import SimulatedRuntime  # lazy: only where it is chosen
-
     async with trio.open_nursery() as nursery:
         runtimes = [
             SimulatedRuntime(

@@ -21,10 +21,10 @@ from netproxy.addresses import open_proxy
 
 from . import addresses, components, engines
 from .config import AddressConfig
+from .host import host_address
 from .nodes import cluster_id, dialer_for
 from .nodetoken import NodeToken, read_token
 from .pki import Pki
-from .serving import host_address
 
 PATIENT = RestartPolicy(restart="always", limit=None)
 

@@ -21,12 +21,13 @@ from kube_actors.kubelet import Dialer, NodeActor, RuntimeDialer, SharedFeed
 from kube_actors.kubelet import NodeConfig as KubeletConfig
 from netproxy.addresses import Tier
 from runtimes.contract import Runtime
+from runtimes.simulated import SimulatedRuntime
 
 from . import identity
 from .addresses import Addresses
 from .config import ClusterConfig, ConfigError, NodeConfig
 from .engines import Engines
-from .serving import host_address
+from .host import host_address
 
 PATIENT = RestartPolicy(restart="always", limit=None)
 ClientAs = Callable[[UserInfo], Client]
@@ -172,8 +173,6 @@ async def cluster_id(client: Client) -> str:
 
 def dialer_for(runtime: Runtime, tier: Tier) -> Dialer | None:
     """How probes reach the pods of a runtime; None for real sockets."""
-    from runtimes.simulated import SimulatedRuntime  # lazy: only where it is chosen, it is there already
-
     if tier == "simulated" and isinstance(runtime, SimulatedRuntime):
         return RuntimeDialer(runtime.http_get)
     return None

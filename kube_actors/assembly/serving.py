@@ -24,6 +24,7 @@ from kube_actors.wire import HttpServer, listen_tcp, server_context
 
 from . import identity
 from .config import ClusterConfig, ConfigError, split_address
+from .host import reachable
 from .kubeconfig import kubeconfig, write_kubeconfig
 from .nodetoken import TOKEN_FILE, NodeToken, read_token, write_token
 from .pki import Pki
@@ -122,24 +123,6 @@ async def open_serving(
     finally:
         for each in sockets:
             each.close()
-
-
-def reachable(host: str) -> str:
-    """An address at which a server that listens on `host` is found: one of this host's own for 0.0.0.0 and ::."""
-    if host not in ("0.0.0.0", "::", ""):
-        return host
-    return host_address()
-
-
-def host_address() -> str:
-    """The address by which other hosts and containers reach this one; loopback when there is no other."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            # Connecting a datagram socket sends nothing; it makes the kernel choose the source address.
-            probe.connect(("192.0.2.1", 9))
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"
 
 
 def _token(token: Any) -> Token:
