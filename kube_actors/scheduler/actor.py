@@ -16,7 +16,7 @@ from kube_actors.actors import System
 from kube_actors.api.errors import ApiError
 from kube_actors.api.types import apps_v1, core_v1, policy_v1, storage_v1
 from kube_actors.api.types.core_v1 import Node, Pod
-from kube_actors.client import Client, EventRecorder, InformerFactory, TransportError, key_of
+from kube_actors.client import Client, EventRecorder, InformerFactory, LeaderElector, TransportError, elected, key_of
 
 from . import limits
 from .binding import Binder
@@ -70,7 +70,10 @@ class _Rules:
 
 
 class Scheduler:
-    """`handled` counts cycles, `bound` pods that were placed. `synced` is set when the first cycle may begin."""
+    """`handled` counts cycles, `bound` pods that were placed. `synced` is set when the snapshot is complete.
+
+    Without an elector it takes itself for the only one.
+    """
 
     def __init__(
         self,
@@ -79,6 +82,7 @@ class Scheduler:
         *,
         profiles: Sequence[Profile] = (),
         percentage_of_nodes_to_score: int = 0,
+        elector: LeaderElector | None = None,
         name: str = "scheduler",
     ) -> None:
         self.name = name
@@ -91,15 +95,17 @@ class Scheduler:
         self._system = system
         self._clock = system.clock
         self._entropy = system.entropy.split(name)
+        self._elector = elector
         self._percentage = percentage_of_nodes_to_score
         self._start = 0
         self._more = trio.Event()
         self._room = trio.Semaphore(limits.BINDINGS)
         self._informers = InformerFactory(client, system)
         self._recorder = EventRecorder(client, system, next(iter(self.profiles)))
-        self._reporter = Reporter(client, self._recorder, system)
+        writes = trio.CapacityLimiter(limits.WRITES)
+        self._reporter = Reporter(client, self._recorder, system, writes)
         self._tracker = Tracker(self.snapshot, self.queue, self.profiles, self._clock.monotonic, self._wake)
-        self._binder = Binder(client, self._recorder, system)
+        self._binder = Binder(client, self._recorder, system, writes)
 
     @property
     def bound(self) -> int:
@@ -114,7 +120,12 @@ class Scheduler:
             await self._informers.synced()
             self.synced.set()
             nursery.start_soon(self._sweep, name=f"{self.name}/sweep")
-            await self._work(nursery)
+            if self._elector is None:
+                await self._work(nursery)
+            else:
+                # Everything is ready while somebody else leads; only placing waits.
+                async with elected(self._elector):
+                    await self._work(nursery)
 
     def _follow(self) -> None:
         """Nodes first: a pod on a node that is not known yet would be put aside."""
@@ -181,22 +192,22 @@ class Scheduler:
     async def _bind(self, pod: PodInfo, decision: Decision, profile: Profile) -> None:
         try:
             problem = await self._binder.bind(pod, decision, profile)
-            if problem is not None:
-                self._unbound(pod, problem)
+            if problem is not None and self._unbound(pod, problem):
                 await self._reporter.unbound(pod, problem)
         finally:
             self._room.release()
 
-    def _unbound(self, pod: PodInfo, problem: Verdict) -> None:
+    def _unbound(self, pod: PodInfo, problem: Verdict) -> bool:
         """The pod is not where we thought; its room is free for others, and it is tried again."""
         if not self.snapshot.forget(pod.uid):
-            return  # it turned up on a node after all, or is gone
+            return False  # it turned up on a node after all, or is gone
         now = self._clock.monotonic()
         if problem.is_rejection:
             self.queue.unschedulable(pod.uid, frozenset({problem.plugin}), now)
         else:
             self.queue.failed(pod.uid, now)
         self._tracker.freed(pod)
+        return True
 
     def _unplaced(self, pod: PodInfo, decision: Decision, nursery: trio.Nursery) -> None:
         assert decision.diagnosis is not None

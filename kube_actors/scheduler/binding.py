@@ -20,8 +20,9 @@ from .pod_info import PodInfo
 class Binder:
     """`bound` counts the pods that reached their node."""
 
-    def __init__(self, client: Client, recorder: EventRecorder, system: System) -> None:
+    def __init__(self, client: Client, recorder: EventRecorder, system: System, writes: trio.CapacityLimiter) -> None:
         self.bound = 0
+        self._writes = writes
         self._client = client
         self._recorder = recorder
         self._story = system.story
@@ -77,7 +78,8 @@ class Binder:
             if verdict is not None:
                 return verdict
         for plugin in profile.binds:
-            verdict = await plugin.bind(pod, node, self._client)
+            async with self._writes:
+                verdict = await plugin.bind(pod, node, self._client)
             if verdict is None or verdict.code is not Code.SKIP:
                 return verdict
         return Verdict(Code.ERROR, ("no plugin binds this pod",))

@@ -17,8 +17,12 @@ UNSCHEDULABLE_SECONDS: Final = 300.0
 SWEEP_SECONDS: Final = 30.0
 """How often such pods are looked for."""
 
-BINDINGS: Final = 128
-"""Bindings and status writes under way at one time; placing waits for the oldest when there are more."""
+BINDINGS: Final = 4096
+"""Pods on their way to a node, or whose refusal is being written down, at one time; many may wait for volumes.
+Placing waits for one of them when there are more."""
+
+WRITES: Final = 128
+"""Writes of bindings and refusals under way at one time."""
 
 CYCLES_PER_TURN: Final = 8
 """Pods placed before other tasks get their turn."""

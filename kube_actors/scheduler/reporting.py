@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import trio
+
 from kube_actors.actors import System
 from kube_actors.api import conditions
 from kube_actors.api.errors import ApiError
@@ -22,7 +24,8 @@ SCHEDULED = "PodScheduled"
 
 
 class Reporter:
-    def __init__(self, client: Client, recorder: EventRecorder, system: System) -> None:
+    def __init__(self, client: Client, recorder: EventRecorder, system: System, writes: trio.CapacityLimiter) -> None:
+        self._writes = writes
         self._client = client
         self._recorder = recorder
         self._system = system
@@ -72,9 +75,10 @@ class Reporter:
         """The uid makes sure that it is still the same pod; one that is gone needs no status."""
         body = {"metadata": {"uid": pod.uid}, "status": status}
         try:
-            await self._client.patch(
-                Pod, pod.name, body, namespace=pod.namespace, patch_type="strategic", subresource="status"
-            )
+            async with self._writes:
+                await self._client.patch(
+                    Pod, pod.name, body, namespace=pod.namespace, patch_type="strategic", subresource="status"
+                )
         except ApiError as error:
             if not (error.is_not_found or error.is_conflict):
                 raise

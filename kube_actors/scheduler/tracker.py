@@ -98,9 +98,10 @@ class Tracker:
 
     def _pending(self, pod: Pod) -> None:
         uid = pod.metadata.uid
-        if self._snapshot.is_assumed(uid):
-            return  # a change that was under way when we bound it
         info = PodInfo(pod)
+        if self._snapshot.is_assumed(uid):
+            self._queue.add(info, self._now())  # for the next try, should the binding under way fail
+            return
         if info.nominated_node:
             self._snapshot.nominate(info, info.nominated_node)
         else:

@@ -11,7 +11,7 @@ import trio.testing
 
 from kube_actors.actors import RestartPolicy, open_supervisor
 from kube_actors.api.messages import UserInfo
-from kube_actors.client import ChannelTransport, Client
+from kube_actors.client import ChannelTransport, Client, ElectionConfig, LeaderElector
 from kube_actors.scheduler import Code, Scheduler, Verdict, default_profile
 from tests.kit.apiserver import RunningAPIServer, running_apiserver
 
@@ -313,3 +313,30 @@ async def test_a_missing_claim_is_told_and_waited_for(autojump_clock: trio.testi
         await w.settle()
         text = '0/1 nodes are available: persistentvolumeclaim "data" not found. not found'
         assert (await w.condition("db"))["message"] == text
+
+
+async def test_of_two_schedulers_one_places_until_it_goes(autojump_clock: trio.testing.MockClock) -> None:
+    async with running_apiserver() as api:
+        client = Client(ChannelTransport(api.mailbox, USER, "kube-scheduler"))
+
+        def make(identity: str) -> Scheduler:
+            config = ElectionConfig(name="kube-scheduler", namespace="kube-system", identity=identity)
+            return Scheduler(client, api.system, elector=LeaderElector(client, api.system, config))
+
+        first, second = make("first"), make("second")
+        w = World(api, client, first)
+        await w.node("n1")
+        async with trio.open_nursery() as standby:
+            async with trio.open_nursery() as leading:
+                leading.start_soon(first.run)
+                await trio.sleep(1)
+                standby.start_soon(second.run)
+                await w.pod("one")
+                await trio.sleep(5)
+                assert (first.bound, second.bound) == (1, 0)
+                leading.cancel_scope.cancel()
+            await w.pod("two")
+            await trio.sleep(20)
+            assert (first.bound, second.bound) == (1, 1)
+            assert await w.node_of("two") == "n1"
+            standby.cancel_scope.cancel()
