@@ -78,7 +78,7 @@ async def https_apiserver(
     steps = [step for step in default_steps() if service_accounts or step.name != "ServiceAccount"]
     sockets: list[socket.socket] = await listen_tcp("127.0.0.1", port)
     endpoint = ("127.0.0.1", sockets[0].getsockname()[1])
-    server_options.setdefault("admission", steps)
+    server_options = {"admission": steps, "endpoint": endpoint, "loopback_endpoints": True, **server_options}
     server = APIServer(system, store, nodes=nodes, authorizer=Authorizer(), **server_options)
     server.raw = RawAnswers(system, server.resources, store, address=f"{endpoint[0]}:{endpoint[1]}")
     authenticator = Authenticator(system.clock, [Token(ADMIN_TOKEN, ADMIN), Token("alice-token", ALICE), *tokens])
