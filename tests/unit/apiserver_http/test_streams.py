@@ -17,8 +17,8 @@ from kube_actors.actors import Entropy, SystemClock
 from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import ERROR, STDERR, STDOUT
 from kube_actors.api.node_messages import ExecRequest, LogRequest, NodeEndpoint
-from kube_actors.apiserver.kubelet_client import KubeletGateway
 from kube_actors.assembly.pki import Pki
+from kube_actors.kubelet.remote import RemoteNodes
 from kube_actors.kubelet.server import API_SERVER, NodeServer
 from kube_actors.wire import HandshakeFailed, client_context
 from kube_actors.wire.websocket_client import connect_websocket
@@ -143,7 +143,7 @@ async def test_what_cannot_be_upgraded_is_told_and_not_run(tmp_path: Path) -> No
 
 
 @asynccontextmanager
-async def remote(node: EchoNode) -> AsyncIterator[tuple[KubeletGateway, NodeEndpoint]]:
+async def remote(node: EchoNode) -> AsyncIterator[tuple[RemoteNodes, NodeEndpoint]]:
     """The kubelet's own server, and the way to it."""
     clock, entropy = SystemClock(), Entropy()
     pki = Pki(clock.now, entropy.serial)
@@ -158,7 +158,7 @@ async def remote(node: EchoNode) -> AsyncIterator[tuple[KubeletGateway, NodeEndp
     )
     server.node = node.as_actor
     pair = pki.client(API_SERVER)
-    gateway = KubeletGateway(entropy, pair.certificate, pair.key, ca=pki.ca_certificate)
+    gateway = RemoteNodes(entropy, certificate=pair.certificate, key=pair.key, ca=pki.ca_certificate)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.run)
         yield gateway, NodeEndpoint(name="n", host="127.0.0.1", port=server.port)
@@ -196,14 +196,14 @@ async def test_a_node_of_another_process(tmp_path: Path) -> None:
 async def test_a_node_that_does_not_answer_is_a_500() -> None:
     pki = Pki(SystemClock().now, Entropy().serial)
     pair = pki.client(API_SERVER)
-    gateway = KubeletGateway(Entropy(), pair.certificate, pair.key)
+    gateway = RemoteNodes(Entropy(), certificate=pair.certificate, key=pair.key)
     request = LogRequest(namespace="default", pod="p", container="c")
     with trio.socket.socket() as taken:
         await taken.bind(("127.0.0.1", 0))  # bound, but nobody listens: a connection is refused
         service = gateway.reach(NodeEndpoint(name="n", host="127.0.0.1", port=taken.getsockname()[1]))
-        with pytest.raises(ApiError, match="error dialing backend") as raised:
+        with pytest.raises(ApiError, match="containerLogs/default/p/c") as raised:
             await service.logs(request)
     assert raised.value.code == 500
-    with pytest.raises(ApiError, match="no preferred addresses found"):
+    with pytest.raises(ApiError, match="has told no address"):
         gateway.reach(NodeEndpoint(name="n"))
     await gateway.aclose()
