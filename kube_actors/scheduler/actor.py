@@ -213,8 +213,10 @@ class Scheduler:
         assert decision.diagnosis is not None
         self.queue.unschedulable(pod.uid, decision.diagnosis.plugins, self._clock.monotonic())
         nomination = decision.nomination
-        if nomination is not None:
+        if nomination is not None and nomination.node:
             self.snapshot.nominate(pod, nomination.node)
+        elif nomination is not None:
+            self.snapshot.withdraw(pod.uid)
         nursery.start_soon(self._report, pod, decision, name=f"{self.name}/report")
 
     async def _report(self, pod: PodInfo, decision: Decision) -> None:

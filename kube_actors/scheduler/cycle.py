@@ -33,7 +33,8 @@ NodeScores = dict[str, dict[str, int]]
 
 
 class Decision(Struct, kw_only=True):
-    """node is "" when there is none; then `diagnosis` says why, and `nomination` where there may be room soon.
+    """node is "" when there is none; then `diagnosis` says why, and `nomination` where there may be room soon
+    (or, without a node, that there will be none).
 
     looked_at says how many nodes were looked at, so that the next cycle can begin behind them.
     """
@@ -94,14 +95,17 @@ def _post_filter(
 ) -> tuple[Nomination | None, str]:
     """The first plugin that finds a way wins; what the others say is put together."""
     reasons: list[str] = []
+    nomination: Nomination | None = None
     for plugin in profile.post_filters:
         answer = plugin.post_filter(profile, state, pod, snapshot, refused)
         if isinstance(answer, Nomination):
-            return answer, ""
+            if answer.refusal is None:
+                return answer, ""
+            nomination, answer = answer, answer.refusal
         reasons += answer.reasons
         if answer.code is not Code.UNSCHEDULABLE:
-            return None, answer.message
-    return None, ", ".join(reasons)
+            return nomination, answer.message
+    return nomination, ", ".join(reasons)
 
 
 def run_pre_filters(

@@ -96,11 +96,15 @@ class CycleState:
 
 
 class Nomination(Struct, frozen=True):
-    """What a PostFilter found: the pod will fit on the node once the victims are gone."""
+    """What a PostFilter found: the pod will fit on the node once the victims are gone.
+
+    Without a node it takes back an earlier nomination, and `refusal` says why there is none now.
+    """
 
     node: str
-    victims: tuple[PodInfo, ...]
+    victims: tuple[PodInfo, ...] = ()
     candidates: Mapping[str, tuple[PodInfo, ...]] = {}
+    refusal: Verdict | None = None
 
 
 class Plugin(Protocol):

@@ -32,7 +32,7 @@ class Reporter:
 
     async def unschedulable(self, pod: PodInfo, message: str, nomination: Nomination | None) -> None:
         """No node was found. With a nomination the victims go first: a nomination without room would mislead."""
-        node = nomination.node if nomination is not None else ""
+        node = nomination.node if nomination is not None else pod.nominated_node
         if nomination is not None:
             for victim in nomination.victims:
                 await self._evict(victim, pod, node)
@@ -43,7 +43,7 @@ class Reporter:
         reason = "Unschedulable" if problem.is_rejection else "SchedulerError"
         self._recorder.event(pod.pod, "Warning", "FailedScheduling", event_message(problem.message))
         try:
-            await self._condition(pod, reason, problem.message, "")
+            await self._condition(pod, reason, problem.message, pod.nominated_node)
         except (ApiError, TransportError) as error:
             # The next try tells it again.
             self._system.story.tell(
@@ -52,7 +52,7 @@ class Reporter:
 
     async def _condition(self, pod: PodInfo, reason: str, message: str, nominated: str) -> None:
         known = conditions.find(pod.pod.status.conditions, SCHEDULED)
-        keeps = nominated in ("", pod.nominated_node)
+        keeps = nominated == pod.nominated_node
         if known is not None and keeps and (known.reason, known.message) == (reason, message):
             return
         condition: dict[str, Any] = {
@@ -67,8 +67,8 @@ class Reporter:
         if pod.pod.metadata.generation:
             condition["observedGeneration"] = pod.pod.metadata.generation
         status: dict[str, Any] = {"conditions": [condition]}
-        if nominated:
-            status["nominatedNodeName"] = nominated
+        if not keeps:
+            status["nominatedNodeName"] = nominated or None
         await self._patch(pod, status)
 
     async def _patch(self, pod: PodInfo, status: dict[str, Any]) -> None:

@@ -172,7 +172,7 @@ def _scores(
 
 def _preemption(wanted: dict[str, Any], decision: Decision) -> list[str]:
     nominated = wanted["nominatedNodes"]
-    if decision.nomination is None:
+    if decision.nomination is None or not decision.nomination.node:
         return [f"no nomination instead of {nominated}"] if nominated else []
     found = []
     if decision.nomination.node not in nominated:

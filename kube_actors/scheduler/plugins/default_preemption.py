@@ -58,7 +58,7 @@ class DefaultPreemption:
         best = pick(candidates)
         if best is None:
             diagnosis = Diagnosis(total=len(snapshot.nodes), refused=failures, absent=NOT_HELPFUL)
-            return unschedulable(NAME, f"preemption: {diagnosis.message}")
+            return Nomination("", refusal=unschedulable(NAME, f"preemption: {diagnosis.message}"))
         return Nomination(best.node, best.victims, {c.node: c.victims for c in candidates})
 
 

@@ -127,7 +127,7 @@ def test_decides_as_a_naive_reading_and_never_over_commits(cluster: list[Node], 
             assert decision.diagnosis is not None
             text = decision.diagnosis.message
             assert text.startswith(f"0/{len(cluster)} nodes are available: ") if cluster else text
-            if decision.nomination is not None:
+            if decision.nomination is not None and decision.nomination.node:
                 assert all(victim.priority < pod.priority for victim in decision.nomination.victims)
                 without = [(o, n) for o, n in placed if o not in decision.nomination.victims]
                 assert naive(pod, by_name[decision.nomination.node], without)

@@ -189,6 +189,21 @@ async def test_higher_priority_goes_first_and_preempts(autojump_clock: trio.test
         assert any(reason == "Preempted" for _, reason, _ in await w.events("small"))
 
 
+async def test_a_nomination_that_has_become_pointless_is_taken_back(autojump_clock: trio.testing.MockClock) -> None:
+    async with world() as w:
+        await w.node("n1", cpu="1")
+        pod = await w.pod("web", cpu="2", schedulingGates=[{"name": "example.com/wait"}])
+        pod["status"]["nominatedNodeName"] = "n1"
+        await w.api.ask("update", "Pod", "default", "web", subresource="status", body=pod)
+        pod = await w.api.get("Pod", "web")
+        pod["spec"].pop("schedulingGates")
+        await w.api.update(pod)
+        await w.settle()
+        assert (await w.condition("web"))["reason"] == "Unschedulable"
+        assert "nominatedNodeName" not in (await w.api.get("Pod", "web"))["status"]
+        assert not w.scheduler.snapshot.nominated
+
+
 async def test_host_ports_are_not_shared(autojump_clock: trio.testing.MockClock) -> None:
     async with world() as w:
         await w.node("n1")
@@ -294,7 +309,8 @@ async def test_a_claim_that_waits_is_bound_where_its_pod_goes(autojump_clock: tr
             }
         )
         await w.pod("db", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}])
-        await w.settle()
+        # The pod may be seen before its claim, and is then tried again after its back-off.
+        await trio.sleep(3)
         disk = await w.api.get("PersistentVolume", "disk")
         assert disk["spec"]["claimRef"]["name"] == "data"
         assert await w.node_of("db") == ""
