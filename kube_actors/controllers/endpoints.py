@@ -18,6 +18,7 @@ from .membership import HEADLESS_LABEL, TRIGGER_TIME
 
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 CONTROLLER = "endpoint-controller"
+LEADER = "control-plane.alpha.kubernetes.io/leader"
 OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 _TRUNCATED = "truncated"
 _RESERVED = frozenset({HEADLESS_LABEL, MANAGED_BY})
@@ -36,8 +37,8 @@ def plan(observed: Observed) -> Plan:
     """Make the Endpoints what they should be."""
     service, known = observed.service, observed.known
     if service is None:
-        # Endpoints that an election or a person made have no Service and no mark of ours.
-        if known is None or known.metadata.labels.get(MANAGED_BY) != CONTROLLER:
+        # Those of an election never had a Service.
+        if known is None or LEADER in known.metadata.annotations:
             return NOTHING
         key = f"{known.metadata.namespace}/{known.metadata.name}"
         return Plan(actions=(Delete(kind=Endpoints, key=key, uid=known.metadata.uid),))
@@ -167,7 +168,7 @@ class EndpointsObjects:
         return (
             Source(kind=Service, keys=own_key),
             Source(kind=Pod, change=membership.services_of_change),
-            Source(kind=Endpoints, keys=own_key),
+            Source(kind=Endpoints, change=_keys_of_endpoints),
         )
 
     def initial(self, caches: Caches) -> Iterable[str]:
@@ -185,3 +186,12 @@ class EndpointsObjects:
 
     def plan(self, observed: Observed) -> Plan:
         return plan(observed)
+
+
+def _keys_of_endpoints(old: Endpoints | None, new: Endpoints | None, caches: Caches) -> Iterable[str]:
+    """Endpoints that somebody makes before the Service are left alone: only those of a Service are looked at."""
+    obj = old if new is None else new
+    if obj is None:
+        return ()
+    key = f"{obj.metadata.namespace}/{obj.metadata.name}"
+    return (key,) if caches.get(Service, key) is not None else ()

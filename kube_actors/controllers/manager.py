@@ -22,10 +22,12 @@ from .deployment import Deployments
 from .endpoints import EndpointsObjects
 from .endpointslice import EndpointSlices
 from .eviction import TaintEviction
+from .mirroring import Mirroring
 from .namespace import Namespaces
 from .replicaset import ReplicaSets, ReplicationControllers
 from .runner import CacheFeed, Feed, Runner
 from .serviceaccount import RootCertificates, ServiceAccounts
+from .ttl import NodeTTL
 
 # A controller that one object makes fail keeps being tried, ever more slowly, and its siblings go on.
 _PATIENT = RestartPolicy(restart="always", limit=None)
@@ -81,9 +83,11 @@ CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "replicaset-controller": lambda options: ReplicaSets(),
     "replicationcontroller-controller": lambda options: ReplicationControllers(),
     "endpointslice-controller": lambda options: EndpointSlices(),
+    "endpointslice-mirroring-controller": lambda options: Mirroring(),
     "endpoints-controller": lambda options: EndpointsObjects(),
     "garbage-collector-controller": lambda options: GarbageCollector(),
     "node-lifecycle-controller": lambda options: nodes.NodeLifecycle(_node_settings(options)),
+    "ttl-controller": lambda options: NodeTTL(),
     "taint-eviction-controller": lambda options: TaintEviction(),
     "pod-garbage-collector-controller": lambda options: podgc.PodGarbageCollector(_pod_gc_settings(options)),
 }

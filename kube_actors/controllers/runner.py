@@ -176,7 +176,10 @@ class Runner:
         except (ApiError, TransportError) as error:
             self._refused += 1
             self._tell("refused", key, detail=str(error))
-            queue.add_rate_limited(key)
+            if isinstance(error, ApiError) and error.has_cause("NamespaceTerminating"):
+                queue.forget(key)  # whatever is missing there need not be made any more
+            else:
+                queue.add_rate_limited(key)
         else:
             queue.forget(key)
             if again is not None:
