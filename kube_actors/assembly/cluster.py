@@ -6,6 +6,7 @@ nothing that a component could decide.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -211,12 +212,10 @@ class Cluster:
         self._client = self.client_as(identity.ADMIN)
         if self._serving is not None:
             await self._serving.start(self._supervisor, self._control.handle)
-        if self._serving is not None:
             self.nodes.remote = self._serving.remote_nodes(stack)
         await self._control.start_components(stack, self._supervisor, self.client_as, self.engine or "simulated")
-        await self.nodes.start(
-            self.config, stack, self._supervisor, self.client_as, data_dir=_path(self.config.data_dir)
-        )
+        data_dir = self._volumes_dir(stack) if runtimes.real else None
+        await self.nodes.start(self.config, stack, self._supervisor, self.client_as, data_dir=data_dir)
         if runtimes.real:
             stack.push_async_callback(self.nodes.clear)
         controlled = "controllers" not in self.config.without
@@ -224,6 +223,12 @@ class Cluster:
         if controlled:
             # A pod needs its namespace's ServiceAccount; who has waited for the cluster may create pods at once.
             await self.wait("serviceaccount/default", timeout=START_SECONDS)
+
+    def _volumes_dir(self, stack: AsyncExitStack) -> Path:
+        """Where real containers' volumes live; a temporary place when the cluster has no data directory."""
+        if self.config.data_dir is not None:
+            return Path(self.config.data_dir)
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kube-actors-volumes-")))
 
 
 async def _earlier_service_address(store: Store) -> str:

@@ -36,5 +36,5 @@ def cloud(client: Client, system: System) -> Actor:
     return CloudControllerManager(client, system)
 
 
-def proxy(client: Client, system: System, sockets: Proxy, node_names: frozenset[str]) -> Actor:
-    return KubeProxy(client, system, sockets, locality=Locality(node_names=node_names))
+def proxy(client: Client, system: System, sockets: Proxy, locality: Locality) -> Actor:
+    return KubeProxy(client, system, sockets, locality=locality)

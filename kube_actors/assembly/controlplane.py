@@ -19,12 +19,14 @@ from kube_actors.api.resources import Resources
 from kube_actors.apiserver import APIServer, Authorizer
 from kube_actors.apiserver.server import refusal
 from kube_actors.client import Client
+from kube_actors.kubeproxy import Locality
 from kube_actors.store.contract import Store
 from netproxy.addresses import open_proxy
 
 from . import components, identity
 from .addresses import Addresses
 from .config import ClusterConfig
+from .host import host_address
 from .nodes import Nodes
 
 if TYPE_CHECKING:
@@ -123,7 +125,8 @@ class ControlPlane:
         if self._raw is None:
             from kube_actors.apiserver import RawAnswers  # lazy: heavy import
 
-            self._raw = RawAnswers(self._system, self.resources, self._store)
+            where = self._serving.url.removeprefix("https://") if self._serving is not None else ""
+            self._raw = RawAnswers(self._system, self.resources, self._store, address=where)
         return await self._raw(request)
 
     async def start_components(
@@ -141,8 +144,11 @@ class ControlPlane:
         start("cloud", lambda client: components.cloud(client, system))
         if "proxy" not in config.without:
             proxy = await stack.enter_async_context(open_proxy(self._addresses.tier, self._addresses.services))
-            names = frozenset(node.name for node in config.node_configs())
-            start("proxy", lambda client: components.proxy(client, system, proxy, names))
+            locality = Locality(
+                node_names=frozenset(node.name for node in config.node_configs()),
+                load_balancer_ranges=(host_address() if engine != "simulated" else "127.0.0.1",),
+            )
+            start("proxy", lambda client: components.proxy(client, system, proxy, locality))
 
     def _ca(self) -> str:
         return self._serving.ca_certificate.decode() if self._serving is not None else ""

@@ -17,6 +17,7 @@ from kube_actors.actors import RestartPolicy, Supervisor, System, open_superviso
 from kube_actors.client import Client, HTTPConfig, HTTPTransport
 from kube_actors.kubelet import NodeActor, NodeServer
 from kube_actors.kubelet import NodeConfig as KubeletConfig
+from kube_actors.kubeproxy import Locality
 from netproxy.addresses import open_proxy
 
 from . import addresses, components, engines
@@ -122,5 +123,7 @@ async def _start_proxy(
     tier = addresses.choose_tier(AddressConfig(), listens=True, engine=engine)
     if tier == "host" and not addresses.is_loopback(service_range):
         sockets = await stack.enter_async_context(open_proxy(tier, service_range))
-        names = frozenset((config.name,))
-        supervisor.start("proxy", lambda: components.proxy(client, system, sockets, names), PATIENT)
+        locality = Locality(
+            node_names=frozenset((config.name,)), load_balancer_ranges=(config.address or host_address(),)
+        )
+        supervisor.start("proxy", lambda: components.proxy(client, system, sockets, locality), PATIENT)

@@ -15,7 +15,7 @@ from kube_actors.actors import Child, RestartPolicy, Supervisor, System
 from kube_actors.api import errors
 from kube_actors.api.messages import UserInfo
 from kube_actors.api.node_messages import NodeEndpoint, NodeGateway, NodeService
-from kube_actors.api.types.core_v1 import Node, Pod, Taint
+from kube_actors.api.types.core_v1 import Node, Pod, Service, Taint
 from kube_actors.client import Client, Informer
 from kube_actors.kubelet import Dialer, NodeActor, RuntimeDialer, SharedFeed
 from kube_actors.kubelet import NodeConfig as KubeletConfig
@@ -52,6 +52,7 @@ class Nodes:
         self._children: dict[str, Child] = {}
         self._makers: dict[str, Callable[[], NodeActor]] = {}
         self._cluster = ""
+        self._services: Informer[Service] | None = None
 
     def reach(self, node: NodeEndpoint) -> NodeService:
         """The service of a node of this process, else over HTTPS. Raises a 502 when there is no way."""
@@ -84,7 +85,8 @@ class Nodes:
         *,
         data_dir: Path | None,
     ) -> None:
-        """Start every node of the configuration. They share one watch of all pods, dealt out by node name."""
+        """Start every node of the configuration. They share one watch of all pods, dealt out by node name,
+        and one of all Services."""
         wanted = config.node_configs()
         if not wanted:
             return
@@ -92,6 +94,9 @@ class Nodes:
         informer: Informer[Pod] = Informer(client_as(identity.ADMIN), self._system, Pod)
         feed = SharedFeed(informer)
         supervisor.start("nodes/pods", lambda: informer, PATIENT)
+        services: Informer[Service] = Informer(client_as(identity.ADMIN), self._system, Service)
+        self._services = services
+        supervisor.start("nodes/services", lambda: services, PATIENT)
         for place, node in enumerate(wanted):
             make = self._maker(place, node, client_as, feed, data_dir)
             self._makers[node.name] = make
@@ -106,7 +111,7 @@ class Nodes:
 
         def make() -> NodeActor:
             client = client_as(identity.node(node.name))
-            return NodeActor(self._system, client, runtime, settings, feed=feed, dialer=dialer)
+            return NodeActor(self._system, client, runtime, settings, feed=feed, services=self._services, dialer=dialer)
 
         return make
 
