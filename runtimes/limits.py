@@ -26,3 +26,7 @@ SIMULATED_EVENTS = 10_000  # a reader this far behind is cut off
 SIMULATED_LOG_LINES = 10_000  # a container keeps its newest
 SIMULATED_STREAM_CHUNKS = 256
 SIMULATED_REQUEST_BYTES = 64 * 1024
+SIMULATED_LINGER_SECONDS = (
+    0.05  # a server goes on taking connections after TERM: its clients' proxies learn of it later
+)
+SIMULATED_FRESH_SECONDS = 1.0  # and how long a connection that was taken may then still take to send its request

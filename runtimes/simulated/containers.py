@@ -130,6 +130,7 @@ class SimulatedContainer:
         self.main: trio.CancelScope | None = None
         self.scope = trio.CancelScope()  # everything that runs for this container, until it ends
         self.draining = trio.Event()
+        self.serving = False  # it listens, in the loopback network
         self.ended = trio.Event()
         self.logs = LogBook()
         self.files: dict[str, bytes] = {}

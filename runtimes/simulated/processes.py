@@ -61,6 +61,7 @@ def start(runtime: SimulatedRuntime, container: SimulatedContainer) -> None:
         runtime.nursery.start_soon(_write_output, runtime, container)
     ports = serving_ports(runtime, container)
     if ports:
+        container.serving = True
         runtime.nursery.start_soon(_serve, runtime, container, ports)
 
 
@@ -139,7 +140,7 @@ def signal(runtime: SimulatedRuntime, container: SimulatedContainer, name: str) 
         container.draining.set()
         if container.behaviour.term_seconds > 0:
             runtime.nursery.start_soon(_terminate, runtime, container)
-        else:
+        elif not container.serving:  # a server ends when it has answered what is in flight
             runtime.end(container, container.behaviour.term_exit_code)
 
 
@@ -263,8 +264,8 @@ def respond(container: SimulatedContainer, path: str) -> tuple[int, bytes]:
 async def _serve(runtime: SimulatedRuntime, container: SimulatedContainer, ports: tuple[int, ...]) -> None:
     with trio.CancelScope() as scope:
         runtime.nursery.start_soon(_cancel_at_end, container, scope)
-        if container.behaviour.ready_seconds:
-            await trio.sleep(container.behaviour.ready_seconds)
+        with trio.move_on_after(container.behaviour.ready_seconds):
+            await container.draining.wait()
         ip = container.sandbox.ip or runtime.host_ip
         server = serving.HttpServer(partial(respond, container), container.draining)
         try:
@@ -277,6 +278,9 @@ async def _serve(runtime: SimulatedRuntime, container: SimulatedContainer, ports
                 container.logs.write(int(runtime.now() * 1e9), STDERR, f"{fault}\n".encode())
             if container.state == "running":
                 runtime.end(container, 1)
+        container.serving = False
+        if container.state == "running" and container.terminating and container.behaviour.term_seconds <= 0:
+            runtime.end(container, container.behaviour.term_exit_code)
 
 
 def usage(container: SimulatedContainer, now: float) -> ContainerStats:

@@ -34,6 +34,7 @@ class HttpServer:
         self._respond = respond
         self._draining = draining
         self._idle: set[trio.CancelScope] = set()
+        self._fresh: set[trio.CancelScope] = set()
 
     async def serve(self, ip: str, port: int) -> None:
         """Listen until the container drains, then finish what is in flight. Raises RuntimeFault if the address
@@ -46,31 +47,42 @@ class HttpServer:
             async with trio.open_nursery() as accepting:
                 for listener in listeners:
                     accepting.start_soon(self._accept, listener, connections)
-                await self._draining.wait()
-                accepting.cancel_scope.cancel()
             for scope in tuple(self._idle):
                 scope.cancel()
+            for scope in tuple(self._fresh):
+                scope.deadline = trio.current_time() + limits.SIMULATED_FRESH_SECONDS
 
     async def _accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
         async with listener:
-            while True:
-                connections.start_soon(self._converse, await listener.accept())
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._take, listener, connections)
+                await self._draining.wait()
+                nursery.cancel_scope.cancel()
+            # What the kernel has taken for us already is answered, and who does not know yet that we go.
+            with trio.move_on_after(limits.SIMULATED_LINGER_SECONDS):
+                await self._take(listener, connections)
+
+    async def _take(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
+        while True:
+            connections.start_soon(self._converse, await listener.accept())
 
     async def _converse(self, stream: trio.SocketStream) -> None:
+        fresh = True  # a connection whose first request is still under way is not idle, and is not cut by a drain
         async with stream:
             buffer = bytearray()
             try:
-                while (head := await self._next_head(stream, buffer)) is not None:
+                while (head := await self._next_head(stream, buffer, fresh=fresh)) is not None:
+                    fresh = False
                     if await self._answer_one(stream, head, buffer):
                         return
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return  # the client went away; its affair
 
-    async def _next_head(self, stream: trio.SocketStream, buffer: bytearray) -> bytes | None:
+    async def _next_head(self, stream: trio.SocketStream, buffer: bytearray, *, fresh: bool) -> bytes | None:
         while (end := buffer.find(b"\r\n\r\n")) < 0:
             if len(buffer) > limits.SIMULATED_REQUEST_BYTES:
                 return None
-            received = await self._receive(stream, idle=not buffer)
+            received = await self._receive(stream, idle=not buffer, fresh=fresh)
             if not received:
                 return None
             buffer += received
@@ -78,18 +90,22 @@ class HttpServer:
         del buffer[: end + 4]
         return head
 
-    async def _receive(self, stream: trio.SocketStream, *, idle: bool) -> bytes | bytearray:
+    async def _receive(self, stream: trio.SocketStream, *, idle: bool, fresh: bool = False) -> bytes | bytearray:
         """More bytes, or nothing when the client is done or an idle connection meets the drain."""
         if not idle:
             return await stream.receive_some(limits.READ_BYTES)
-        if self._draining.is_set():
+        if self._draining.is_set() and not fresh:
             return b""
         with trio.CancelScope() as scope:
-            self._idle.add(scope)
+            if fresh:
+                self._fresh.add(scope)
+            else:
+                self._idle.add(scope)
             try:
                 return await stream.receive_some(limits.READ_BYTES)
             finally:
                 self._idle.discard(scope)
+                self._fresh.discard(scope)
         return b""
 
     async def _answer_one(self, stream: trio.SocketStream, head: bytes, buffer: bytearray) -> bool:

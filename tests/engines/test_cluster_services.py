@@ -37,8 +37,6 @@ def endpoints(space: Namespace, name: str = "web") -> set[str]:
     """The addresses that the Service's slices call ready."""
     selector = f"kubernetes.io/service-name={name}"
     slices = space.client.list("EndpointSlice", namespace=space.name, label_selector=selector)
-        "EndpointSlice", namespace=space.name, label_selector=f"kubernetes.io/service-name={name}"
-    )
     ready = [endpoint for one in slices.items for endpoint in one.endpoints if endpoint.conditions.ready]
     return {address for endpoint in ready for address in endpoint.addresses}
 
