@@ -43,9 +43,12 @@ class SharedCaches:
         """The informer of a kind, if any controller watches it."""
         return self._informers.get(kind)
 
-    def whole(self, kind: type[Any]) -> Informer[Any] | None:
+    def whole(self, gvk: tuple[str, str, str]) -> Informer[Any] | None:
         """The informer of a kind, if it is watched and shows all objects of it."""
-        return None if kind in self._narrowed else self._informers.get(kind)
+        for kind, informer in self._informers.items():
+            if kind.gvk == gvk and kind not in self._narrowed:
+                return informer
+        return None
 
     def get(self, kind: type[T], key: str) -> T | None:
         found: T | None = self._informers[kind].get(key)

@@ -13,7 +13,7 @@ import trio
 
 from kube_actors.actors import System
 from kube_actors.api.errors import ApiError
-from kube_actors.api.resources import Resource, struct_for
+from kube_actors.api.resources import Resource
 from kube_actors.api.types.partial import PartialObjectMetadata
 from kube_actors.client import Client, Informer, ItemBackoff, TransportError, WorkQueue
 from kube_actors.client.kinds import Kinds
@@ -30,15 +30,13 @@ _IGNORED = frozenset({("", "events"), ("events.k8s.io", "events")})
 
 
 class _MetadataKinds(Kinds):
-    """Kinds whose objects are decoded as metadata only."""
+    """Kinds whose objects are decoded as metadata only, so that no kind's own types have to be loaded."""
 
     async def find(self, kind: Any) -> tuple[Resource, type[Any]]:
-        resource, _ = await super().find(kind)
-        return resource, PartialObjectMetadata
+        return self.resources.find(kind), PartialObjectMetadata
 
-    def known(self, kind: Any) -> tuple[Resource, type[Any]] | None:
-        found = super().known(kind)
-        return None if found is None else (found[0], PartialObjectMetadata)
+    def known(self, kind: Any) -> tuple[Resource, type[Any]]:
+        return self.resources.find(kind), PartialObjectMetadata
 
 
 class GarbageCollector:
@@ -82,6 +80,8 @@ class CollectorFeed:
         self.caches = caches
         self.queue: WorkQueue[str] | None = None
         self._client = client
+        self._metadata_client = Client(client.transport, resources=client.kinds.resources)
+        self._metadata_client.kinds = _MetadataKinds(client.kinds.resources)
         self._system = system
         self._scopes: dict[tuple[str, str], trio.CancelScope] = {}
         self._uids: dict[tuple[str, str], set[str]] = {}
@@ -118,6 +118,9 @@ class CollectorFeed:
                 return
             found = kinds.preferred(self._client.kinds.resources)
         wanted = {(r.group, r.plural): r for r in found if "watch" in r.verbs and (r.group, r.plural) not in _IGNORED}
+        for resource in found:
+            if self._client.kinds.resources.get(resource.group, resource.version, resource.plural) is None:
+                self._client.kinds.resources.add(resource)
         self.controller.kinds.update({(r.group, r.kind): r for r in found})
         for gone in self._scopes.keys() - wanted.keys():
             self._scopes.pop(gone).cancel()
@@ -134,16 +137,12 @@ class CollectorFeed:
         scope = trio.CancelScope()
         name = (resource.group, resource.plural)
         self._scopes[name] = scope
-        struct = struct_for(resource)
-        shared = None if struct is None else self.caches.whole(struct)
+        shared = self.caches.whole(resource.gvk)
         if shared is not None:
             shared.add_handler(self._handler(resource))
             return shared
-        known = _MetadataKinds(self._client.kinds.resources, self._client.discover)
-        client = Client(self._client.transport)
-        client.kinds = known
         word = f"{resource.api_version}/{resource.kind}"
-        informer: Informer[Any] = Informer(client, self._system, word, mode="stream")
+        informer: Informer[Any] = Informer(self._metadata_client, self._system, word, mode="stream")
         informer.add_handler(self._handler(resource))
 
         async def run() -> None:

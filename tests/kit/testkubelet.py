@@ -12,6 +12,7 @@ import trio
 from msgspec import structs
 
 from kube_actors.actors import System
+from kube_actors.api import codec
 from kube_actors.api.errors import ApiError
 from kube_actors.api.time import format_micro_time, format_time
 from kube_actors.api.types.coordination_v1 import Lease, LeaseSpec
@@ -111,7 +112,7 @@ class TestKubelet:
         now = format_time(self.system.clock.now())
         node = Node(metadata=ObjectMeta(name=name, labels={"kubernetes.io/hostname": name}))
         try:
-            node = await self.client.create(node)
+            await self.client.create(node)
         except ApiError as error:
             if not error.is_already_exists:
                 raise
@@ -122,7 +123,8 @@ class TestKubelet:
         )  # fmt: skip
         status = NodeStatus(conditions=(ready,), capacity={"cpu": "64", "memory": "256Gi", "pods": "2000"},
                             allocatable={"cpu": "64", "memory": "256Gi", "pods": "2000"})  # fmt: skip
-        await self.client.update_status(structs.replace(node, status=status))
+        # A patch, since controllers write to a new node at the same time.
+        await self.client.patch(Node, name, {"status": codec.to_dict(status)}, subresource="status")
 
     async def _heartbeat(self, name: str) -> None:
         while True:
