@@ -23,6 +23,7 @@ from .caches import SharedCaches
 from .contract import Caches, Plan, Source
 from .garbage import Observed
 from .ownership import Graph, item_of
+from .runner import Written
 
 _DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
 # Nobody owns for the sake of an event, and there are very many.
@@ -79,6 +80,7 @@ class CollectorFeed:
         self.controller = controller
         self.caches = caches
         self.queue: WorkQueue[str] | None = None
+        self.written: dict[str, list[Written]] = {}
         self._client = client
         self._metadata_client = Client(client.transport, resources=client.kinds.resources)
         self._metadata_client.kinds = _MetadataKinds(client.kinds.resources)

@@ -11,7 +11,7 @@ from typing import Any
 import trio
 from msgspec import Struct
 
-from kube_actors.actors import RestartPolicy, System, open_supervisor
+from kube_actors.actors import RestartPolicy, Supervisor, System, open_supervisor
 from kube_actors.client import Client, ElectionConfig, EventRecorder, InformerFactory, LeaderElector, elected
 
 from . import limits, nodes, podgc
@@ -116,6 +116,7 @@ class ControllerManager:
         self._client = client
         self._system = system
         self._runners: dict[str, Runner] = {}
+        self._supervisor: Supervisor | None = None
         self.started = trio.Event()
 
     async def run(self) -> None:
@@ -140,6 +141,7 @@ class ControllerManager:
             else:
                 feeds.append(CacheFeed(controller, caches))
         async with open_supervisor("controllers", self._system) as supervisor:
+            self._supervisor = supervisor
             supervisor.start("controllers/informers", lambda: factory, _PATIENT)
             if collector is not None:
                 supervisor.start("garbage-collector-controller/graph", _always(collector), _PATIENT)
@@ -149,6 +151,11 @@ class ControllerManager:
                 supervisor.start(f"{name}/events", _always(recorder), _PATIENT)
                 supervisor.start(name, self._making(feed, recorder), _PATIENT)
             self.started.set()
+
+    def kill(self, name: str) -> None:
+        """End a controller's actor where it stands, as a crash would; it is started again."""
+        if self._supervisor is not None and name in self._supervisor.children:
+            self._supervisor.children[name].kill()
 
     def _making(self, feed: Feed, recorder: EventRecorder) -> Callable[[], Runner]:
         def make() -> Runner:

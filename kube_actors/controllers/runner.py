@@ -73,6 +73,11 @@ class Feed(Protocol):
     @property
     def queue(self) -> WorkQueue[str] | None: ...
 
+    @property
+    def written(self) -> dict[str, list[Written]]:
+        """Writes that the caches have yet to show, by key; a new actor must know what the last one did."""
+        ...
+
     async def open(self) -> WorkQueue[str]: ...
 
 
@@ -83,6 +88,7 @@ class CacheFeed:
         self.controller: Controller[Any] = controller
         self.caches = caches
         self.queue: WorkQueue[str] | None = None
+        self.written: dict[str, list[Written]] = {}
         self.informers = []
         for source in controller.sources():
             informer = caches.watch(source)
@@ -126,7 +132,7 @@ class Runner:
         self._recorder = recorder
         # Only the echo of a kind that the controller watches brings a key back, so only for these does a key wait.
         self._watched = {source.kind for source in feed.controller.sources()}
-        self._written: dict[str, list[Written]] = {}
+        self._written = feed.written
         self._actions = self._refused = self._waited = 0
         self.handled = 0
 
