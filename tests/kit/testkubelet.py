@@ -72,7 +72,8 @@ class TestKubelet:
         if pod.spec.node_name is None:
             if behaviour != "unscheduled" and not pod.metadata.deletion_timestamp:
                 self._turn += 1
-                await self.client.bind(name, self.nodes[self._turn % len(self.nodes)], namespace=namespace)
+                alive = [node for node in self.nodes if node not in self.dead] or self.nodes
+                await self.client.bind(name, alive[self._turn % len(alive)], namespace=namespace)
             return
         if pod.spec.node_name in self.dead or pod.spec.node_name not in self.nodes:
             return
