@@ -10,9 +10,9 @@ what it offers is imported when it is first asked for.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ._lazy import lazy_names
 from ._version import KUBERNETES_VERSION, VERSION
 
 if TYPE_CHECKING:
@@ -23,12 +23,5 @@ if TYPE_CHECKING:
 __version__ = VERSION
 __all__ = ["KUBERNETES_VERSION", "Cluster", "ClusterConfig", "__version__", "blocking"]
 
-_WHERE = {"Cluster": "assembly.cluster", "ClusterConfig": "assembly.config"}
-
-
-def __getattr__(name: str) -> Any:
-    if name == "blocking":
-        return importlib.import_module(".blocking", __name__)
-    if name in _WHERE:
-        return getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+_HOME_OF = {"Cluster": "assembly.cluster", "ClusterConfig": "assembly.config", "blocking": "blocking"}
+__getattr__ = lazy_names(__name__, _HOME_OF)

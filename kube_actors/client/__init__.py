@@ -6,8 +6,9 @@ program pays only for what it needs.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kube_actors._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .answers import ExecResult, ObjectEvent, ObjectList
@@ -64,15 +65,7 @@ _HOMES = {
     "workqueue": ("QueueStatistics", "WorkQueue"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{home}", __name__), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOME_OF)
 
 
 __all__ = [

@@ -5,22 +5,15 @@ A controller is a pure plan; one runner makes an actor of it. This package talks
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kube_actors._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .manager import ControllerManager, Options, known_controllers
 
 _HOME_OF = {"ControllerManager": "manager", "Options": "manager", "known_controllers": "manager"}
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{home}", __name__), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOME_OF)
 
 
 __all__ = ["ControllerManager", "Options", "known_controllers"]

@@ -6,8 +6,9 @@ where a pod would go without running anything.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kube_actors._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .actor import Scheduler
@@ -30,15 +31,7 @@ _HOME_OF = {
     "default_plugins": "plugins.default_profile",
     "default_profile": "plugins.default_profile",
 }
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{home}", __name__), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOME_OF)
 
 
 __all__ = [
