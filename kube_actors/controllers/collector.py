@@ -102,6 +102,7 @@ class CollectorFeed:
     async def run(self) -> None:
         """Keep the graph current until cancelled."""
         self._scopes.clear()
+        await trio.sleep(limits.GC_START_SECONDS)
         async with trio.open_nursery() as nursery:
             while True:
                 await self._look(nursery)

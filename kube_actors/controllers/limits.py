@@ -38,5 +38,7 @@ EVICTION_ATTEMPTS = 5
 
 GC_DISCOVERY_SECONDS = 300.0
 """How often the garbage collector looks for new kinds, besides whenever a custom kind is defined."""
+GC_START_SECONDS = 0.5
+"""How long the garbage collector lets everybody else start first: it watches every kind, and nothing waits for it."""
 GC_SYNC_SECONDS = 10.0
 """How long the garbage collector waits for the first list of a kind before it starts without it."""
