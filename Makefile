@@ -1,10 +1,11 @@
 # The two commands of the README, and the parts of which `make test` is made.
-# Everything lives in .venv; the stamp says that it holds what pyproject.toml asks for.
+# Everything lives in .venv; the stamps say that it holds what pyproject.toml asks for, to run and to develop.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
 TESTS ?= tests
 
 .PHONY: demo test check lint types layers generated pytest bench clean
@@ -16,20 +17,21 @@ test: check pytest  ## everything that CI checks
 
 check: lint types layers generated  ## the checks that run no test
 
-lint: $(STAMP)
+lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP)
+types: $(DEV)
 	$(BIN)/mypy
 
-layers: $(STAMP)
+layers: $(DEV)
 	$(BIN)/lint-imports
 
-generated: $(STAMP)
+generated: $(DEV)
 	$(BIN)/python scripts/generate_types.py --check
+	$(BIN)/python scripts/generate_column_texts.py --check
 
-pytest: $(STAMP)  ## one part: make pytest TESTS=tests/unit
+pytest: $(DEV)  ## one part: make pytest TESTS=tests/unit
 	$(BIN)/python -m pytest $(TESTS)
 
 bench: $(STAMP)  ## how fast it starts, on this machine
@@ -38,6 +40,10 @@ bench: $(STAMP)  ## how fast it starts, on this machine
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(DEV): $(STAMP)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
