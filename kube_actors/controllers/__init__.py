@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from kube_actors._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from .manager import ControllerManager, Options, known_controllers
+    from .manager import ControllerManager, Options, enabled, known_controllers
 
-_HOME_OF = {"ControllerManager": "manager", "Options": "manager", "known_controllers": "manager"}
+_HOME_OF = {"ControllerManager": "manager", "Options": "manager", "enabled": "manager", "known_controllers": "manager"}
 __getattr__ = lazy_names(__name__, _HOME_OF)
 
 
-__all__ = ["ControllerManager", "Options", "known_controllers"]
+__all__ = ["ControllerManager", "Options", "enabled", "known_controllers"]
