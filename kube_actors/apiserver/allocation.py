@@ -42,8 +42,11 @@ class Claim:
 class Allocators:
     """The book of one cluster."""
 
-    def __init__(self, entropy: Entropy, service_range: str = DEFAULT_SERVICE_RANGE) -> None:
+    def __init__(
+        self, entropy: Entropy, service_range: str = DEFAULT_SERVICE_RANGE, node_ports: range = NODE_PORTS
+    ) -> None:
         self.network: IPv4Network | IPv6Network = ip_network(service_range)
+        self._node_ports = node_ports
         self._entropy = entropy
         self._addresses: set[str] = set()
         self._ports: set[tuple[str, int]] = set()
@@ -168,8 +171,8 @@ class Allocators:
 
     def _check_port(self, call: Call, protocol: str, number: int, index: int) -> None:
         path = f"spec.ports[{index}].nodePort"
-        if number not in NODE_PORTS:
-            first, last = NODE_PORTS[0], NODE_PORTS[-1]
+        if number not in self._node_ports:
+            first, last = self._node_ports[0], self._node_ports[-1]
             why = f"provided port is not in the valid range. The range of valid ports is {first}-{last}"
             raise errors.invalid("Service", call.name, [fields.invalid(path, number, why)])
         if (protocol, number) in self._ports:
@@ -178,10 +181,10 @@ class Allocators:
 
     def _free_port(self, protocol: str) -> int:
         for _ in range(limits.ALLOCATION_ATTEMPTS):
-            number = self._entropy.integer(NODE_PORTS[0], NODE_PORTS[-1])
+            number = self._entropy.integer(self._node_ports[0], self._node_ports[-1])
             if (protocol, number) not in self._ports:
                 return number
-        for number in NODE_PORTS:
+        for number in self._node_ports:
             if (protocol, number) not in self._ports:
                 return number
         raise errors.internal("failed to allocate a nodePort: range is full")

@@ -87,6 +87,9 @@ GROUP_RULES: dict[str, tuple[Rule, ...]] = {
         _LEASES,
         Rule(READ, ("",), ("nodes", "pods", "services", "configmaps", "secrets", "persistentvolumeclaims")),
         Rule(READ, ("", "storage.k8s.io", "node.k8s.io"), ("persistentvolumes", "csidrivers", "runtimeclasses")),
+        Rule(
+            ("get",), ("",), ("namespaces",), ("kube-system",)
+        ),  # whose UID tells one cluster's containers from another's
         Rule(("create", "update", "patch"), ("",), ("nodes", "nodes/status")),
         Rule(("create", "delete"), ("",), ("pods",)),
         Rule(("update", "patch"), ("",), ("pods/status",)),

@@ -21,7 +21,7 @@ from kube_actors.api.resources import Resources
 from kube_actors.apiserver import bootstrap, compactor, limits
 from kube_actors.apiserver.admission import default_steps
 from kube_actors.apiserver.admission.chain import Admission, Step
-from kube_actors.apiserver.allocation import DEFAULT_SERVICE_RANGE, Allocators
+from kube_actors.apiserver.allocation import DEFAULT_SERVICE_RANGE, NODE_PORTS, Allocators
 from kube_actors.apiserver.core import Core, refusal
 from kube_actors.apiserver.dispatch import dispatch
 from kube_actors.apiserver.kinds import Kinds
@@ -66,6 +66,7 @@ class APIServer:
         authorizer: RequestAuthorizer | None = None,
         raw: RawHandler | None = None,
         service_range: str = DEFAULT_SERVICE_RANGE,
+        node_ports: range = NODE_PORTS,
         endpoint: tuple[str, int] | None = None,
         loopback_endpoints: bool = False,
         mailbox: Mailbox[Ask[AnyRequest, AnyAnswer]] | None = None,
@@ -82,7 +83,7 @@ class APIServer:
             store,
             Kinds(resources or Resources(), loopback_strategy_for if loopback_endpoints else strategy_for),
             Admission(default_steps() if admission is None else admission),
-            Allocators(system.entropy.split(NAME), service_range),
+            Allocators(system.entropy.split(NAME), service_range, node_ports),
             nodes,
         )
 

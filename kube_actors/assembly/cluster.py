@@ -23,7 +23,7 @@ from kube_actors.client import ChannelTransport, Client
 from kube_actors.store.contract import Store
 from kube_actors.store.opening import open_store
 
-from . import addresses, apply, engines, identity, manifests
+from . import addresses, apply, components, engines, identity, manifests
 from .config import ClusterConfig
 from .controlplane import ControlPlane
 from .nodes import Nodes
@@ -168,6 +168,8 @@ class Cluster:
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
         config = self.config
+        if "controllers" not in config.without:
+            components.check_controllers(config)
         async with AsyncExitStack() as stack:
             choice = await engines.choose(config.runtime)
             self.engine, self.why_engine = choice.name, choice.why

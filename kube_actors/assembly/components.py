@@ -5,6 +5,8 @@ They are imported with this module: starting a cluster shall be nothing but star
 
 from __future__ import annotations
 
+from typing import Any
+
 from kube_actors.actors import Actor, System
 from kube_actors.client import Client
 from kube_actors.controllers import ControllerManager, Options
@@ -12,7 +14,15 @@ from kube_actors.kubeproxy import KubeProxy, Locality
 from kube_actors.scheduler import Scheduler
 from netproxy.contract import Proxy
 
-from .config import ClusterConfig, seconds
+from .config import ClusterConfig, ConfigError, seconds
+
+PERIODS = {
+    "nodeStartupGracePeriod": "node_startup_grace_period",
+    "podGcPeriod": "pod_gc_period",
+    "podGcQuarantine": "pod_gc_quarantine",
+    "namespaceRetry": "namespace_retry",
+}
+"""Names under `controllers.periods` on file, and the controllers' options that they set."""
 
 
 def scheduler(client: Client, system: System) -> Actor:
@@ -26,8 +36,31 @@ def controllers(client: Client, system: System, config: ClusterConfig, root_ca: 
         node_monitor_period=seconds(wanted.node_monitor_period, "controllers.nodeMonitorPeriod"),
         node_monitor_grace_period=seconds(wanted.node_monitor_grace_period, "controllers.nodeMonitorGracePeriod"),
         root_ca=root_ca,
+        **_periods(config),
     )
     return ControllerManager(client, system, options)
+
+
+def check_controllers(config: ClusterConfig) -> None:
+    """Raises ConfigError for a controller or a period that there is not: a component would be started in vain."""
+    from kube_actors.controllers import enabled  # lazy: only where they run
+
+    try:
+        enabled(config.controllers.enabled)
+    except ValueError as error:
+        raise ConfigError(f"controllers.enabled: {error}") from None
+    _periods(config)
+
+
+def _periods(config: ClusterConfig) -> dict[str, Any]:
+    """The further periods of a configuration ("podGc", "namespaceRetry"), as the controllers' options name them."""
+    found: dict[str, Any] = {}
+    for name, value in config.controllers.periods.items():
+        option = PERIODS.get(name)
+        if option is None:
+            raise ConfigError(f"controllers.periods: there is no {name!r}; known are {', '.join(PERIODS)}")
+        found[option] = seconds(value, f"controllers.periods.{name}")
+    return found
 
 
 def cloud(client: Client, system: System) -> Actor:

@@ -187,8 +187,13 @@ def seconds(value: float | str, field: str) -> float:
     return amount
 
 
-def parse_config(text: str, source: str = "configuration") -> ClusterConfig:
-    """A configuration from YAML (or JSON) text. Raises ConfigError naming the source, the field and the fix."""
+def parse_config(
+    text: str, source: str = "configuration", *, defaults: Mapping[str, Any] | None = None
+) -> ClusterConfig:
+    """A configuration from YAML (or JSON) text; `defaults` are fields, as on file, that stand where it says nothing.
+
+    Raises ConfigError naming the source, the field and the fix.
+    """
     import yaml  # lazy: heavy import
 
     try:
@@ -200,18 +205,18 @@ def parse_config(text: str, source: str = "configuration") -> ClusterConfig:
     if not isinstance(tree, Mapping):
         raise ConfigError(f"{source}: a mapping of fields is expected, not {type(tree).__name__}")
     try:
-        return msgspec.convert(tree, ClusterConfig).check()
+        return msgspec.convert({**(defaults or {}), **tree}, ClusterConfig).check()
     except msgspec.ValidationError as error:
         raise ConfigError(f"{source}: {error}") from None
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from None
 
 
-def load_config(path: str | Path) -> ClusterConfig:
+def load_config(path: str | Path, *, defaults: Mapping[str, Any] | None = None) -> ClusterConfig:
     """A configuration from a file. Raises ConfigError also when it cannot be read."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigError(f"{path}: cannot be read: {reason}") from None
-    return parse_config(text, str(path))
+    return parse_config(text, str(path), defaults=defaults)

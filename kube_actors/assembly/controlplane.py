@@ -25,7 +25,7 @@ from netproxy.addresses import open_proxy
 
 from . import components, identity
 from .addresses import Addresses
-from .config import ClusterConfig
+from .config import ClusterConfig, node_ports
 from .host import host_address
 from .nodes import Nodes
 
@@ -106,6 +106,7 @@ class ControlPlane:
         return self._server.handled if self._server is not None else 0
 
     def _make_server(self) -> APIServer:
+        first, last = node_ports(self._config)
         return APIServer(
             self._system,
             self._store,
@@ -114,6 +115,7 @@ class ControlPlane:
             authorizer=Authorizer(),
             raw=self._answer_raw,
             service_range=self._addresses.services,
+            node_ports=range(first, last + 1),
             endpoint=self._serving.endpoint if self._serving is not None else None,
             # Our proxy runs on this host, so that an endpoint on loopback is one that packets reach.
             loopback_endpoints=self._serving is not None,

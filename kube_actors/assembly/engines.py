@@ -83,7 +83,10 @@ async def _silent(engine: EngineName) -> str | None:
     with trio.move_on_after(PROBE_SECONDS):
         try:
             async with _open_shared(engine) as runtime:
-                await runtime.version()
+                try:
+                    await runtime.version()
+                except RuntimeFault as fault:  # here, not outside: an engine's own nursery would wrap it
+                    return str(fault)
         except RuntimeFault as fault:
             return str(fault)
         return None

@@ -6,7 +6,6 @@ Owns this process's wiring. The server is verified by the authority that stands 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from .host import host_address
 from .nodes import cluster_id, dialer_for
 from .nodetoken import NodeToken, read_token
 from .pki import Pki
+from .reaching import Tell, check_url, client_of, first_contact
 
 PATIENT = RestartPolicy(restart="always", limit=None)
 
@@ -47,11 +47,12 @@ def default_name() -> str:
     return socket.gethostname().lower()
 
 
-async def run_node(config: JoinConfig, tell: Callable[[str], None]) -> None:
+async def run_node(config: JoinConfig, tell: Tell) -> None:
     """Join and run until cancelled. Containers of this node are left running, for the next process to adopt.
 
     Raises ConfigError for a bad token file or an engine that does not answer.
     """
+    check_url(config.server)
     system = System()
     token = read_token(config.token_file)
     server = HTTPConfig(server=config.server, token=token.secret, ca=token.ca)
@@ -60,7 +61,8 @@ async def run_node(config: JoinConfig, tell: Callable[[str], None]) -> None:
         tell(f"runtime {choice.name}: {choice.why}")
     async with AsyncExitStack() as stack:
         transport = await stack.enter_async_context(HTTPTransport(server, system.entropy))
-        client = Client(transport)
+        client = client_of(transport, config.server, tell, system)
+        await first_contact(client, config.server, f"the token in {config.token_file}")
         pod_ranges = addresses.choose(AddressConfig(), "simulated", engine=choice.name, nodes=1).pod_ranges
         runtimes = await stack.enter_async_context(
             engines.open_engines(choice.name, system, pod_ranges=pod_ranges, names=[config.name], loopback=False)

@@ -23,7 +23,7 @@ class NodeToken(Struct, frozen=True):
 
 
 def write_token(path: Path, token: NodeToken) -> None:
-    write_private(path, token.secret.encode() + b"\n" + token.ca)
+    write_private(path, token.secret.encode() + b"\n" + token.ca.strip() + b"\n")
 
 
 def read_token(path: str | Path) -> NodeToken:

@@ -10,19 +10,27 @@ from kube_actors.client import Client, HTTPTransport, load_config
 
 from . import components
 from .config import ClusterConfig
+from .reaching import Tell, client_of, first_contact
 
 PATIENT = RestartPolicy(restart="always", limit=None)
 
 
-async def run_component(name: str, kubeconfig: str | Path | None, config: ClusterConfig | None = None) -> None:
-    """Run the scheduler, the controllers or the cloud controllers until cancelled.
+async def run_component(
+    name: str, kubeconfig: str | Path | None, config: ClusterConfig | None = None, *, tell: Tell
+) -> None:
+    """Run the scheduler, the controllers or the cloud controllers until cancelled. A server that is away is waited for.
 
-    Raises KubeconfigError when the file cannot be used, ConfigError for an unknown component.
+    Raises KubeconfigError when the file cannot be used, ConfigError when the server refuses its credentials.
     """
+    if name == "controllers":
+        components.check_controllers(config or ClusterConfig())
     system = System()
-    async with HTTPTransport(load_config(kubeconfig), system.entropy) as transport:
-        client = Client(transport)
+    where = load_config(kubeconfig)
+    async with HTTPTransport(where, system.entropy) as transport:
+        client = client_of(transport, where.server, tell, system)
+        await first_contact(client, where.server, "the kubeconfig's credentials")
         make = maker(name, client, system, config or ClusterConfig())
+        tell(f"running {name}")
         async with open_supervisor(name, system) as supervisor:
             supervisor.start(name, make, PATIENT)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 import trio
 
 from kube_actors.assembly.join import JoinConfig, default_name, run_node
 
-from .run import until_interrupted
+from .run import tell, until_interrupted
 from .up import default_data_dir, raise_descriptor_limit
 
 
@@ -36,6 +35,6 @@ def run(given: argparse.Namespace) -> int:
     )
 
     async def work() -> None:
-        await run_node(config, lambda line: print(line, file=sys.stderr, flush=True))
+        await run_node(config, tell)
 
     return trio.run(until_interrupted, work)

@@ -23,10 +23,13 @@ def run(given: argparse.Namespace) -> int:
     config = load_config(given.config) if given.config else None
 
     async def work() -> None:
-        print(f"running {given.component}", file=sys.stderr, flush=True)
-        await run_component(given.component, given.kubeconfig, config)
+        await run_component(given.component, given.kubeconfig, config, tell=tell)
 
     return trio.run(until_interrupted, work)
+
+
+def tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 async def until_interrupted(work: Callable[[], Awaitable[None]]) -> int:

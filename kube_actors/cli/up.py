@@ -17,9 +17,11 @@ import msgspec
 import trio
 
 from kube_actors.assembly.cluster import Cluster
-from kube_actors.assembly.config import COMPONENTS, ClusterConfig, load_config
+from kube_actors.assembly.config import COMPONENTS, ClusterConfig, ConfigError, load_config, parse_config
 
 DEFAULT_LISTEN = "127.0.0.1:6443"
+STORE_IN_DATA_DIR = "sqlite:<data-dir>/cluster.db"
+"""What stands for the store until the data directory is known."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,13 +40,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     raise_descriptor_limit()
     config = configuration(given)
-    Path(str(config.data_dir)).mkdir(parents=True, exist_ok=True)
+    make_data_dir(str(config.data_dir))
     return trio.run(_up, config)
 
 
 def configuration(given: argparse.Namespace) -> ClusterConfig:
-    """The file's configuration, the flags over it, and `up`'s own defaults under both."""
-    config = load_config(given.config) if given.config else ClusterConfig(runtime="auto", store="")
+    """The file's configuration, the flags over it, and `up`'s own defaults under both. Raises ConfigError."""
+    defaults = {"runtime": "auto", "store": STORE_IN_DATA_DIR, "listen": DEFAULT_LISTEN}
+    config = load_config(given.config, defaults=defaults) if given.config else parse_config("", defaults=defaults)
     flags: dict[str, Any] = {
         name: value
         for name in ("nodes", "runtime", "store", "listen", "data_dir", "kubeconfig")
@@ -54,9 +57,17 @@ def configuration(given: argparse.Namespace) -> ClusterConfig:
         flags["without"] = tuple(part.strip() for part in given.without.split(",") if part.strip())
     config = msgspec.structs.replace(config, **flags)
     data_dir = config.data_dir or str(default_data_dir())
-    file_said_store = given.config is not None and config.store != "memory"
-    store = config.store if (given.store or file_said_store) else f"sqlite:{Path(data_dir) / 'cluster.db'}"
-    return msgspec.structs.replace(config, data_dir=data_dir, store=store, listen=config.listen or DEFAULT_LISTEN)
+    store = f"sqlite:{Path(data_dir) / 'cluster.db'}" if config.store == STORE_IN_DATA_DIR else config.store
+    whole = msgspec.structs.replace(config, data_dir=data_dir, store=store, listen=config.listen or DEFAULT_LISTEN)
+    return whole.check()
+
+
+def make_data_dir(path: str) -> None:
+    """Raises ConfigError when it cannot be had."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"data directory {path}: cannot be made: {error.strerror}") from None
 
 
 def default_data_dir() -> Path:

@@ -53,8 +53,8 @@ class DockerClient:
 
 
 def _cause(message: str) -> str:
-    """What is inside the brackets of "Cannot connect to Docker Engine via ... [CAUSE]"."""
-    return message.partition(" [")[2].rstrip("]") or message
+    """What is inside the innermost brackets of "Cannot connect to Docker Engine via ... [... [CAUSE]]"."""
+    return message.rpartition(" [")[2].rstrip("]") or message
 
 
 @asynccontextmanager
