@@ -77,8 +77,12 @@ class Serving:
         pair = self.pki.apiserver(names, service_ip=first)
         tls = server_context(pair.certificate, pair.key, client_ca=self.ca_certificate)
         face = HttpFace(handle, self.authenticator, self._system)
-        server = HttpServer(face, self._sockets, tls=tls, now=self._system.clock.now)
-        supervisor.start(FACE, lambda: server, RestartPolicy(restart="never"))
+
+        def make() -> HttpServer:
+            # A server closes what it listens on. Ours stay open under it: while the next one starts, clients wait.
+            return HttpServer(face, [each.dup() for each in self._sockets], tls=tls, now=self._system.clock.now)
+
+        supervisor.start(FACE, make, RestartPolicy(restart="always", limit=None))
         self.write_kubeconfig()
         self._admit_nodes()
 
