@@ -232,23 +232,23 @@ class Profile:
         self.name = name
         self.plugins = tuple(plugins)
         self.weights = dict(weights)
-        self.pre_enqueue = [plugin for plugin in plugins if isinstance(plugin, PreEnqueue)]
-        self.queue_sort = next(plugin for plugin in plugins if isinstance(plugin, QueueSort))
-        self.pre_filters = [plugin for plugin in plugins if isinstance(plugin, PreFilter)]
-        self.extensions = [plugin for plugin in plugins if isinstance(plugin, PreFilterExtensions)]
-        self.filters = [plugin for plugin in plugins if isinstance(plugin, Filter)]
-        self.post_filters = [plugin for plugin in plugins if isinstance(plugin, PostFilter)]
-        self.pre_scores = [plugin for plugin in plugins if isinstance(plugin, PreScore)]
-        self.scores = [plugin for plugin in plugins if isinstance(plugin, Score)]
-        self.normalizers = {plugin.name: plugin for plugin in plugins if isinstance(plugin, Normalize)}
-        self.reserves = [plugin for plugin in plugins if isinstance(plugin, Reserve)]
-        self.permits = [plugin for plugin in plugins if isinstance(plugin, Permit)]
-        self.pre_binds = [plugin for plugin in plugins if isinstance(plugin, PreBind)]
-        self.binds = [plugin for plugin in plugins if isinstance(plugin, Bind)]
-        self.post_binds = [plugin for plugin in plugins if isinstance(plugin, PostBind)]
-        self.interests = {
-            plugin.name: tuple(plugin.interests()) for plugin in plugins if isinstance(plugin, Interested)
-        }
+        self.pre_enqueue: list[PreEnqueue] = _at(plugins, PreEnqueue)
+        self.queue_sort: QueueSort = _at(plugins, QueueSort)[0]
+        self.pre_filters: list[PreFilter] = _at(plugins, PreFilter)
+        self.extensions: list[PreFilterExtensions] = _at(plugins, PreFilterExtensions)
+        self.filters: list[Filter] = _at(plugins, Filter)
+        self.post_filters: list[PostFilter] = _at(plugins, PostFilter)
+        self.pre_scores: list[PreScore] = _at(plugins, PreScore)
+        self.scores: list[Score] = _at(plugins, Score)
+        normalizers: list[Normalize] = _at(plugins, Normalize)
+        self.normalizers = {plugin.name: plugin for plugin in normalizers}
+        self.reserves: list[Reserve] = _at(plugins, Reserve)
+        self.permits: list[Permit] = _at(plugins, Permit)
+        self.pre_binds: list[PreBind] = _at(plugins, PreBind)
+        self.binds: list[Bind] = _at(plugins, Bind)
+        self.post_binds: list[PostBind] = _at(plugins, PostBind)
+        interested: list[Interested] = _at(plugins, Interested)
+        self.interests = {plugin.name: tuple(plugin.interests()) for plugin in interested}
 
     def admits(self, pod: Pod) -> Verdict | None:
         """The first PreEnqueue that says no, or None."""
@@ -257,6 +257,17 @@ class Profile:
             if verdict is not None:
                 return verdict
         return None
+
+
+def _at(plugins: Sequence[Plugin], point: Any) -> list[Any]:
+    """The plugins that stand at an extension point: those with its methods.
+
+    What isinstance says, without its walk over every member that a protocol inherits: that walk took a tenth of a
+    cluster's start.
+    """
+    methods = [name for name, value in vars(point).items() if not name.startswith("_") and callable(value)]
+    assert methods, f"{point} adds no method"
+    return [plugin for plugin in plugins if all(hasattr(plugin, name) for name in methods)]
 
 
 def scaled(scores: list[int], *, reverse: bool = False) -> list[int]:
