@@ -25,6 +25,14 @@ from lightkube.resources.core_v1 import Pod
 
 from kube_actors.blocking import Cluster
 
+# lightkube leaves the socket of a finished exec to the garbage collector, aiohttp its TLS connections to a loop that has
+# ended by then. Both are collected while a test of this module runs, where they are expected.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:Exception ignored in.*ocket:pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:Exception ignored in.*ransport:pytest.PytestUnraisableExceptionWarning"),
+]
+
 SECONDS = 30
 COMMAND = ["sh", "-c", "echo out; echo err >&2; exit 3"]
 
@@ -51,6 +59,12 @@ def cluster() -> Iterator[Cluster]:
         running.apply(MANIFEST)
         running.wait("deployment/web", "Available", timeout=SECONDS)
         yield running
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    yield
+    gc.collect()
 
 
 @pytest.fixture
@@ -91,9 +105,6 @@ def test_kubernetes_asyncio(cluster: Cluster, pod: str) -> None:
     asyncio.run(scenario())
 
 
-# lightkube leaves the socket of a finished exec to the garbage collector.
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-@pytest.mark.filterwarnings("ignore:Exception ignored in.*SSLSocket:pytest.PytestUnraisableExceptionWarning")
 def test_lightkube(cluster: Cluster, pod: str) -> None:
     with Client(KubeConfig.from_file(str(cluster.kubeconfig)).get(), namespace="default", trust_env=False) as client:
         status = client.get(Deployment, "web").status
@@ -102,7 +113,6 @@ def test_lightkube(cluster: Cluster, pod: str) -> None:
         assert list(client.log(pod)) == ["hello\n"]
         answer = client.exec(pod, command=COMMAND, stdout=True, stderr=True, timeout=SECONDS)
         assert (answer.stdout, answer.stderr, answer.exit_code) == ("out\n", "err\n", 3)
-    gc.collect()
 
 
 @pytest.mark.filterwarnings("ignore:Kubernetes version v1.36:UserWarning")
