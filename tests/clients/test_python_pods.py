@@ -25,8 +25,8 @@ from lightkube.resources.core_v1 import Pod
 
 from kube_actors.blocking import Cluster
 
-# lightkube leaves the socket of a finished exec to the garbage collector, aiohttp its TLS connections to a loop that has
-# ended by then. Both are collected while a test of this module runs, where they are expected.
+# lightkube leaves the socket of a finished exec to the garbage collector, aiohttp its TLS connections to a loop that
+# has ended by then. Both are collected while a test of this module runs, where they are expected.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.filterwarnings("ignore:Exception ignored in.*ocket:pytest.PytestUnraisableExceptionWarning"),
