@@ -29,6 +29,7 @@ layers: $(DEV)
 
 generated: $(DEV)
 	$(BIN)/python scripts/generate_types.py --check
+	$(BIN)/python scripts/draw.py --check
 	$(BIN)/python scripts/generate_column_texts.py --check
 
 pytest: $(DEV)  ## one part: make pytest TESTS=tests/unit
