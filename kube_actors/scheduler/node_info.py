@@ -5,6 +5,7 @@ Owns the running sums of one node. Mutable; the snapshot that holds it is the on
 
 from __future__ import annotations
 
+from kube_actors.api.selectors import Selector
 from kube_actors.api.types.core_v1 import Node, Taint
 
 from .amounts import Request, allocatable_of
@@ -28,6 +29,7 @@ class NodeInfo:
         "hard_taints",
         "images",
         "labels",
+        "matching",
         "memo",
         "memory",
         "name",
@@ -56,6 +58,8 @@ class NodeInfo:
         self.scalars: dict[str, int] = {}
         self.memo: dict[int, tuple[int, int]] = {}
         """What plugins worked out for pods of one shape; forgotten when anything here changes."""
+        self.matching: dict[tuple[Selector, str], int] = {}
+        """How many pods here a selector finds in a namespace; forgotten when a pod comes or goes."""
         self.ports: dict[Port, int] = {}
         self.pods: dict[str, PodInfo] = {}
         self.affinity_pods: dict[str, PodInfo] = {}
@@ -104,6 +108,7 @@ class NodeInfo:
     def _count(self, pod: PodInfo, sign: int) -> None:
         request = pod.request
         self.memo = {}
+        self.matching = {}
         self.cpu += sign * request.cpu
         self.memory += sign * request.memory
         self.ephemeral += sign * request.ephemeral
@@ -128,6 +133,7 @@ class NodeInfo:
         for name in NodeInfo.__slots__:
             setattr(new, name, getattr(self, name))
         new.memo = {}
+        new.matching = {}
         for name in ("scalars", "ports", "pods", "affinity_pods", "anti_affinity_pods"):
             setattr(new, name, dict(getattr(self, name)))
         return new

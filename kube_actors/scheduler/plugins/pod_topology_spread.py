@@ -67,7 +67,7 @@ class PodTopologySpread:
             for constraint, counts in zip(constraints, spread.counts, strict=True):
                 if constraint.includes(pod, node):
                     value = node.labels[constraint.topology_key]
-                    found = count_matching(node.pods.values(), constraint.selector, pod.namespace)
+                    found = count_matching(node, constraint.selector, pod.namespace)
                     counts[value] = counts.get(value, 0) + found
         state.data[NAME] = spread
         return None
@@ -175,7 +175,7 @@ class Domains:
             for constraint, counts in wide:
                 value = node.labels.get(constraint.topology_key, "")
                 if value in counts and node.pods and constraint.includes(pod, node):
-                    counts[value] += count_matching(node.pods.values(), constraint.selector, pod.namespace)
+                    counts[value] += count_matching(node, constraint.selector, pod.namespace)
 
     def crowding(self, pod: PodInfo, node: NodeInfo) -> int:
         """The higher, the more crowded."""
@@ -185,7 +185,7 @@ class Domains:
             if value is None:
                 continue
             if constraint.topology_key == HOSTNAME:
-                found = count_matching(node.pods.values(), constraint.selector, pod.namespace)
+                found = count_matching(node, constraint.selector, pod.namespace)
             else:
                 found = counts[value]
             total += found * weight + (constraint.max_skew - 1)

@@ -97,12 +97,27 @@ def _has(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     return all(labels.get(key) == value for key, value in wanted.items())
 
 
-def count_matching(pods: Iterable[PodInfo], selector: Selector, namespace: str) -> int:
-    """How many of the pods count. An empty selector counts nobody, and neither do pods on their way out."""
-    if selector.is_everything or selector.nothing:
+_COUNTS_KEPT = 64
+"""Selectors a node keeps counts of; more are counted anew."""
+
+
+def count_matching(node: NodeInfo, selector: Selector, namespace: str) -> int:
+    """How many of a node's pods count. An empty selector counts nobody, and neither do pods on their way out.
+
+    The node keeps the count: the pods of one template ask every node in turn, and one node has changed in between.
+    """
+    if selector.is_everything or selector.nothing or not node.pods:
         return 0
-    matches = selector.matches
-    return sum(1 for pod in pods if pod.namespace == namespace and not pod.terminating and matches(pod.labels))
+    known = node.matching.get((selector, namespace))
+    if known is None:
+        known = sum(
+            1
+            for pod in node.pods.values()
+            if pod.namespace == namespace and not pod.terminating and selector.matches(pod.labels)
+        )
+        if len(node.matching) < _COUNTS_KEPT:
+            node.matching[selector, namespace] = known
+    return known
 
 
 def has_all_keys(labels: Mapping[str, str], constraints: Iterable[Constraint]) -> bool:
