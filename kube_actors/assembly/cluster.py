@@ -134,7 +134,8 @@ class Cluster:
         except ApiError as error:
             if not error.is_not_found:
                 raise
-            return await self.client.create(desired, namespace=space, field_manager=field_manager)
+            made = await self.client.create(desired, namespace=space, field_manager=field_manager)
+            return codec.convert_any(made)
         definition = manifests.definition_of(resource)
         return await self.client.patch(
             word,
