@@ -76,7 +76,7 @@ def parse_json(body: bytes, *, mark: bool) -> Any:
     try:
         value = msgspec.json.decode(body)
         # What comes back the very same when written has no key twice. Nearly every body of our own components is
-        # such, and this is a tenth of the work of looking at all pairs.
+        # such, and this takes a quarter of the time that looking at all pairs takes.
         if mark and msgspec.json.encode(value) != body:
             value = json.loads(body, object_pairs_hook=_pairs)
     except (ValueError, msgspec.DecodeError, RecursionError) as error:
