@@ -130,7 +130,19 @@ class Namespace:
         return self.client.patch(kind, name, patch, namespace=self.name)
 
     def rolled_out(self, name: str = "web", *, timeout: float = PATIENCE_SECONDS) -> None:
-        self.wait(f"deployment/{name}", _rolled_out, timeout=timeout)
+        try:
+            self.wait(f"deployment/{name}", _rolled_out, timeout=timeout)
+        except TimeoutError as error:
+            raise AssertionError(f"{error}\n{self.account()}") from None
+
+    def account(self) -> str:
+        """What the namespace's pods are up to, and their stories; for the message of a failure."""
+        told = []
+        for pod in self.client.list("Pod", namespace=self.name).items:
+            metadata = pod.metadata
+            told.append(f"{metadata.name} on {pod.spec.node_name}, deleted {metadata.deletion_timestamp}: {pod.status}")
+            told.append(self.cluster.cluster.story(metadata.uid))
+        return "\n".join(told)
 
     def run(self, pod: str, *command: str, container: str = "") -> str:
         """What a command in a pod says; it must succeed."""
