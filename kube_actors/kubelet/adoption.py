@@ -64,6 +64,7 @@ def _adopt(
 ) -> tuple[PodState, tuple[Effect, ...], list[model.Event]]:
     records = dict(state.containers)
     known = _known_statuses(state.pod)
+    specs = {container.name: container for container, _ in model.containers_of(state.pod)}
     effects: list[Effect] = []
     events: list[model.Event] = []
     for name, record in records.items():
@@ -71,7 +72,7 @@ def _adopt(
         mine = [found for found in mine if found.state != "created"]
         if not mine:
             continue
-        record = _adopted(record, mine, known.get(name))
+        record = _adopted(record, mine, known.get(name), specs[name])
         records[name] = record
         if mine[-1].state == "exited":
             events.append(model.Exited(name, exit_of(mine[-1])))
@@ -92,9 +93,14 @@ def _adopt(
     return state, tuple(effects), events
 
 
-def _adopted(record: Record, mine: Sequence[ContainerStatus], known: APIContainerStatus | None) -> Record:
+def _adopted(
+    record: Record, mine: Sequence[ContainerStatus], known: APIContainerStatus | None, spec: model.AnyContainer
+) -> Record:
     newest = mine[-1]
     same = known is not None and (known.container_id or "").endswith(newest.id)
+    # Who started it may have died before he could tell: without a startup probe, running is having started.
+    started = spec.startup_probe is None or bool(same and known is not None and known.started)
+    told_ready = bool(same and known is not None and known.ready)
     return Record(
         name=record.name,
         role=record.role,
@@ -104,8 +110,8 @@ def _adopted(record: Record, mine: Sequence[ContainerStatus], known: APIContaine
         image_id=(known.image_id if same and known is not None else "") or newest.image_id,
         started_at=newest.started_at,
         last_exit=exit_of(mine[-2]) if len(mine) > 1 and mine[-2].state == "exited" else None,
-        started=bool(same and known is not None and known.started),
-        ready=bool(same and known is not None and known.ready),
+        started=started,
+        ready=told_ready or (started and spec.readiness_probe is None and record.role != "init"),
     )
 
 

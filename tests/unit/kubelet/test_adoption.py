@@ -3,6 +3,11 @@
 import trio
 import trio.testing
 
+from kube_actors.api.codec import convert
+from kube_actors.api.types.core_v1 import Pod
+from kube_actors.kubelet.adoption import Found, begin
+from kube_actors.kubelet.model import StartProbes
+from runtimes.contract import ContainerStatus, Sandbox
 from runtimes.simulated import Behaviour, Script
 from tests.unit.kubelet.world import a_world, is_ready
 
@@ -106,3 +111,28 @@ async def test_the_engine_goes_away_and_comes_back(autojump_clock):
             one for one in (await world.api.get("Node", "n1"))["status"]["conditions"] if one["type"] == "Ready"
         )
         assert ready["status"] == "True"
+
+
+def adopted(**probes):
+    """The record of a container that runs although the API has no word of it, since who started it died."""
+    container = {"name": "c", "image": "example.test/web:1", **probes}
+    manifest = {"metadata": {"name": "web", "uid": "u"}, "spec": {"containers": [container]}}
+    sandbox = Sandbox(id="s", name="web", uid="u", namespace="default", attempt=0, state="ready", created_at=1.0)
+    running = ContainerStatus(
+        id="c1", sandbox_id="s", name="c", attempt=0, image="i", image_id="i", state="running", created_at=1.0
+    )
+    found = Found(sandboxes=(sandbox,), containers=(running,))
+    state, effects, _ = begin(convert(manifest, Pod), found, 2.0)
+    return state.containers["c"], effects
+
+
+def test_a_container_that_runs_untold_has_started():
+    probe = {"httpGet": {"path": "/healthz", "port": 8080}}
+    plain, _ = adopted()
+    assert (plain.started, plain.ready) == (True, True)
+    probed, effects = adopted(readinessProbe=probe)
+    assert (probed.started, probed.ready) == (True, False)
+    assert effects == (StartProbes("c", "c1", True),)
+    starting, effects = adopted(startupProbe=probe)
+    assert (starting.started, starting.ready) == (False, False)
+    assert effects == (StartProbes("c", "c1", False),)

@@ -1,7 +1,7 @@
 """Which frontends and backends a Service has: the cases of kube-proxy, and properties that hold for any of them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kube_actors.api.types.core_v1 import (
@@ -246,6 +246,9 @@ def test_backends_are_always_endpoints_that_may_be_used(some, internal, external
 
 @given(slices, st.randoms())
 def test_the_order_of_slices_and_endpoints_does_not_matter(some, random):
+    # One address told twice with different conditions has no right answer: the last word on it counts.
+    told = [address for slice_ in some for each in slice_.endpoints for address in each.addresses]
+    assume(len(told) == len(set(told)))
     shuffled = [
         slice_of(*random.sample(list(slice_.endpoints), len(slice_.endpoints)))
         for slice_ in random.sample(some, len(some))
