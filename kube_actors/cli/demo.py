@@ -112,6 +112,7 @@ async def _kill_pod(cluster: Cluster, guide: Guide) -> None:
 
 async def _crash(cluster: Cluster, guide: Guide) -> None:
     victim = (await _pods(cluster))[-1].metadata.name
+    await cluster.wait(f"pod/{victim}", "Ready", timeout=TIMEOUT)
     done = await cluster.client.run(victim, ["kill", "1"], namespace="default")
     await cluster.wait(f"pod/{victim}", _restarted, timeout=TIMEOUT)
     await cluster.wait("deployment/web", _available, timeout=TIMEOUT)
