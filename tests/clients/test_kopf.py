@@ -20,7 +20,7 @@ from tests.kit.served import ADMIN_TOKEN, Served
 # aiohttp needs a few turns of the loop to end TLS connections, and kopf gives its loop none after it has stopped.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
-SECONDS = 20
+SECONDS = 60
 FINALIZER = "example.com/operator"
 Seen = queue.SimpleQueue[tuple[Any, ...]]
 
