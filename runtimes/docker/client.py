@@ -18,8 +18,11 @@ import trio_asyncio
 from runtimes import limits
 from runtimes.contract import RuntimeFault, Unavailable
 from runtimes.docker.faults import fault_of
+from runtimes.docker.loops import keep_asyncio_as_it_was
 
 T = TypeVar("T")
+
+keep_asyncio_as_it_was()
 
 
 class DockerClient:
