@@ -17,16 +17,19 @@ from kube_actors.client.decoding import decode_list
 _NEEDED = ("list", "delete")
 
 
-async def deletable(client: Client) -> tuple[Resource, ...]:
-    """Every kind whose objects can be listed and deleted, in the server's preferred version."""
-    found: Sequence[Resource]
+async def served(client: Client) -> Sequence[Resource]:
+    """Every kind in every version."""
     try:
-        found = await client.discover()
+        return await client.discover()
     except ApiError as error:
         if not error.is_not_found:
             raise
-        found = builtin()
-    return preferred(found)
+        return builtin()
+
+
+async def deletable(client: Client) -> tuple[Resource, ...]:
+    """Every kind whose objects can be listed and deleted, in the server's preferred version."""
+    return preferred(await served(client))
 
 
 def preferred(resources: Iterable[Resource]) -> tuple[Resource, ...]:

@@ -40,5 +40,16 @@ GC_DISCOVERY_SECONDS = 300.0
 """How often the garbage collector looks for new kinds, besides whenever a custom kind is defined."""
 GC_START_SECONDS = 0.5
 """How long the garbage collector lets everybody else start first: it watches every kind, and nothing waits for it."""
+LATE_START_SECONDS = 0.3
+"""How long controllers wait whose kinds a young cluster has no objects of."""
 GC_SYNC_SECONDS = 10.0
 """How long the garbage collector waits for the first list of a kind before it starts without it."""
+
+EVICTION_PATIENCE_SECONDS = 120.0
+"""How long a pod that was allowed to be evicted may take to begin to go, before it counts as healthy again."""
+BUDGET_RETRY_SECONDS = 30.0
+"""When a PodDisruptionBudget is looked at again whose expected pods could not be counted."""
+
+SERVICE_CIDR_GRACE_SECONDS = 10.0
+"""How long a ServiceCIDR that nobody uses outlives its deletion, for every API server to see it."""
+SERVICE_CIDR_RETRY_SECONDS = 10.0

@@ -15,18 +15,22 @@ from kube_actors.actors import RestartPolicy, Supervisor, System, open_superviso
 from kube_actors.client import Client, ElectionConfig, EventRecorder, InformerFactory, LeaderElector, elected
 
 from . import limits, nodes, podgc
+from .aggregation import ClusterRoleAggregation
 from .caches import SharedCaches
 from .collector import CollectorFeed, GarbageCollector
 from .contract import Controller
 from .deployment import Deployments
+from .disruption import Disruptions
 from .endpoints import EndpointsObjects
 from .endpointslice import EndpointSlices
 from .eviction import TaintEviction
 from .mirroring import Mirroring
 from .namespace import Namespaces
+from .protection import ClaimProtection, VolumeProtection
 from .replicaset import ReplicaSets, ReplicationControllers
 from .runner import CacheFeed, Feed, Runner
 from .serviceaccount import RootCertificates, ServiceAccounts
+from .servicecidr import ServiceCIDRs
 from .ttl import NodeTTL
 
 # A controller that one object makes fail keeps being tried, ever more slowly, and its siblings go on.
@@ -89,8 +93,25 @@ CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "node-lifecycle-controller": lambda options: nodes.NodeLifecycle(_node_settings(options)),
     "ttl-controller": lambda options: NodeTTL(),
     "taint-eviction-controller": lambda options: TaintEviction(),
+    "disruption-controller": lambda options: Disruptions(),
+    "persistentvolumeclaim-protection-controller": lambda options: ClaimProtection(),
+    "persistentvolume-protection-controller": lambda options: VolumeProtection(),
+    "clusterrole-aggregation-controller": lambda options: ClusterRoleAggregation(),
+    "service-cidr-controller": lambda options: ServiceCIDRs(),
     "pod-garbage-collector-controller": lambda options: podgc.PodGarbageCollector(_pod_gc_settings(options)),
 }
+
+
+LATE = frozenset(
+    {
+        "disruption-controller",
+        "persistentvolumeclaim-protection-controller",
+        "persistentvolume-protection-controller",
+        "clusterrole-aggregation-controller",
+        "service-cidr-controller",
+    }
+)
+"""Controllers of kinds that a young cluster has none of: they start a moment later, not to weigh on its start."""
 
 
 def known_controllers() -> tuple[str, ...]:
@@ -134,6 +155,8 @@ class ControllerManager:
         feeds: list[Feed] = []
         collector: CollectorFeed | None = None
         for name in self.names:
+            if name in LATE:
+                continue
             controller = CONTROLLERS[name](self.options)
             if isinstance(controller, GarbageCollector):
                 collector = CollectorFeed(controller, caches, self._client, self._system)
@@ -146,11 +169,19 @@ class ControllerManager:
             if collector is not None:
                 supervisor.start("garbage-collector-controller/graph", _always(collector), _PATIENT)
             for feed in feeds:
-                name = feed.controller.name
-                recorder = EventRecorder(self._client, self._system, feed.controller.component)
-                supervisor.start(f"{name}/events", _always(recorder), _PATIENT)
-                supervisor.start(name, self._making(feed, recorder), _PATIENT)
+                self._start(supervisor, feed)
             self.started.set()
+            await trio.sleep(limits.LATE_START_SECONDS)
+            for name in self.names:
+                if name in LATE:
+                    self._start(supervisor, CacheFeed(CONTROLLERS[name](self.options), caches))
+
+    def _start(self, supervisor: Supervisor, feed: Feed) -> None:
+        """Start one controller and the recorder of its events."""
+        name = feed.controller.name
+        recorder = EventRecorder(self._client, self._system, feed.controller.component)
+        supervisor.start(f"{name}/events", _always(recorder), _PATIENT)
+        supervisor.start(name, self._making(feed, recorder), _PATIENT)
 
     def kill(self, name: str) -> None:
         """End a controller's actor where it stands, as a crash would; it is started again."""

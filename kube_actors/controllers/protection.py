@@ -1,0 +1,145 @@
+"""Storage in use is not taken away: finalizers hold a claim while a pod uses it and a volume while it is bound. Pure.
+
+Owns the finalizers kubernetes.io/pvc-protection and kubernetes.io/pv-protection (KEP-498 and KEP-499): put on where
+admission did not, taken off once nothing uses the object any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, structs
+
+from kube_actors.api.types.core_v1 import PersistentVolume, PersistentVolumeClaim, Pod
+
+from . import pods
+from .contract import NOTHING, Caches, Call, Outcome, Plan, Source, Update, own_key
+
+if TYPE_CHECKING:
+    from kube_actors.client import Client
+
+CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
+VOLUME_FINALIZER = "kubernetes.io/pv-protection"
+CLAIM_INDEX = "claim"
+
+
+class Observed(Struct, frozen=True, kw_only=True):
+    """A protected object and whether something uses it."""
+
+    obj: Any
+    finalizer: str
+    used: bool
+
+
+def plan(observed: Observed) -> Plan:
+    obj, metadata = observed.obj, observed.obj.metadata
+    held = observed.finalizer in metadata.finalizers
+    if metadata.deletion_timestamp is None:
+        if held:
+            return NOTHING
+        return Plan(actions=(_with(obj, (*metadata.finalizers, observed.finalizer)),))
+    if not held or observed.used:
+        return NOTHING
+    left = tuple(name for name in metadata.finalizers if name != observed.finalizer)
+    release = Plan(actions=(_with(obj, left),))
+    if isinstance(obj, PersistentVolumeClaim):
+        return _confirmed(obj, release)
+    return release
+
+
+def _confirmed(claim: PersistentVolumeClaim, release: Plan) -> Plan:
+    """The release of a claim, once the server itself knows of no pod that uses it: the cache may be behind."""
+    namespace, name = claim.metadata.namespace, claim.metadata.name
+
+    async def list_pods(client: Client) -> Any:
+        return await client.list(Pod, namespace=namespace)
+
+    def then(outcome: Outcome) -> Plan:
+        if outcome.error is not None:
+            return NOTHING
+        (listed,) = outcome.results
+        used = any(_uses(pod) and name in claims_of(pod) for pod in listed.items)
+        return NOTHING if used else release
+
+    return Plan(actions=(Call(name="list pods", ask=list_pods),), then=then)
+
+
+def _with(obj: Any, finalizers: tuple[str, ...]) -> Update:
+    return Update(
+        obj=structs.replace(obj, metadata=structs.replace(obj.metadata, finalizers=finalizers)), tolerate=("NotFound",)
+    )
+
+
+def claims_of(pod: Pod) -> list[str]:
+    """The names of the claims that a pod uses, those of its ephemeral volumes included."""
+    found = []
+    for volume in pod.spec.volumes:
+        if volume.persistent_volume_claim is not None:
+            found.append(volume.persistent_volume_claim.claim_name)
+        elif volume.ephemeral is not None:
+            found.append(f"{pod.metadata.name}-{volume.name}")
+    return found
+
+
+def _index_by_claim(pod: Pod) -> list[str]:
+    return [f"{pod.metadata.namespace}/{name}" for name in claims_of(pod)]
+
+
+def _uses(pod: Pod) -> bool:
+    """A pod that was never bound to a node, or has ended, uses nothing."""
+    return bool(pod.spec.node_name) and not pods.is_terminal(pod)
+
+
+def _claims_of_changed_pod(pod: Pod, _: Caches) -> list[str]:
+    return _index_by_claim(pod) if pod.spec.volumes else []
+
+
+class ClaimProtection:
+    """The PVC protection controller."""
+
+    name = "persistentvolumeclaim-protection-controller"
+    component = "pvc-protection-controller"
+    workers = 1
+
+    def sources(self) -> tuple[Source, ...]:
+        return (
+            Source(kind=PersistentVolumeClaim, keys=own_key),
+            Source(kind=Pod, keys=_claims_of_changed_pod, indexes=((CLAIM_INDEX, _index_by_claim),)),
+        )
+
+    def initial(self, caches: Caches) -> Iterable[str]:
+        return [f"{c.metadata.namespace}/{c.metadata.name}" for c in caches.list(PersistentVolumeClaim)]
+
+    def observe(self, key: str, caches: Caches, now: float) -> Observed | None:
+        claim = caches.get(PersistentVolumeClaim, key)
+        if claim is None:
+            return None
+        used = any(_uses(pod) for pod in caches.by_index(Pod, CLAIM_INDEX, key))
+        return Observed(obj=claim, finalizer=CLAIM_FINALIZER, used=used)
+
+    def plan(self, observed: Observed) -> Plan:
+        return plan(observed)
+
+
+class VolumeProtection:
+    """The PV protection controller."""
+
+    name = "persistentvolume-protection-controller"
+    component = "pv-protection-controller"
+    workers = 1
+
+    def sources(self) -> tuple[Source, ...]:
+        return (Source(kind=PersistentVolume, keys=own_key),)
+
+    def initial(self, caches: Caches) -> Iterable[str]:
+        return [volume.metadata.name for volume in caches.list(PersistentVolume)]
+
+    def observe(self, key: str, caches: Caches, now: float) -> Observed | None:
+        volume = caches.get(PersistentVolume, key)
+        if volume is None:
+            return None
+        return Observed(obj=volume, finalizer=VOLUME_FINALIZER, used=volume.status.phase == "Bound")
+
+    def plan(self, observed: Observed) -> Plan:
+        return plan(observed)
