@@ -138,7 +138,7 @@ class HttpFace:
         if isinstance(answer, WatchAnswer):
             assert isinstance(asked, Request)
             include = views.include_of(_param(http, "includeObject"))
-            view = views.EventView(negotiation.choose(asked.accept), include, self._clock.now, self._printer_for)
+            view = views.EventView(negotiation.view_for(asked), include, self._clock.now, self._printer_for)
             return wire.watching(http, answer, view, audit_id, ended)
         if isinstance(answer, StreamAnswer):
             return wire.streaming(http, answer, audit_id, ended)
@@ -153,7 +153,7 @@ class HttpFace:
             return answer
         body, content_type = answer.body, answer.content_type
         if isinstance(asked, Request):
-            view = negotiation.PLAIN if _is_raw(asked) else negotiation.choose(asked.accept)
+            view = negotiation.PLAIN if _is_raw(asked) else negotiation.view_for(asked)
             if answer.status >= 400:
                 view = View(view.media_type)
             if view != negotiation.PLAIN:
@@ -179,7 +179,7 @@ def _unfit(http: HttpRequest, asked: AnyRequest) -> ApiError | None:
                 wire.check_upgrade(http)
         elif not _is_raw(asked):
             views.include_of(_param(http, "includeObject"))
-            view = negotiation.choose(asked.accept)
+            view = negotiation.view_for(asked)
             if asked.verb == "watch" and view.media_type != "application/json":
                 return errors.not_acceptable(("application/json;stream=watch",))
     except ApiError as error:

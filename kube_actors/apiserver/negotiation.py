@@ -12,6 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from kube_actors.api import errors, messages
+from kube_actors.api.messages import Request
 
 Transform = Literal["", "Table", "PartialObjectMetadata", "PartialObjectMetadataList"]
 
@@ -21,6 +22,11 @@ UPSTREAM = (*SERVED, PROTOBUF)
 """What kube-apiserver lists in its refusals."""
 _TRANSFORMS = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
 _META_VERSIONS = ("v1", "v1beta1")
+_WITHOUT_TABLE = frozenset({
+    "bindings", "binding", "eviction", "token", "finalize", "ephemeralcontainers", "tokenreviews",
+    "selfsubjectreviews", "subjectaccessreviews", "localsubjectaccessreviews", "selfsubjectaccessreviews",
+    "selfsubjectrulesreviews",
+})  # fmt: skip
 
 
 class Clause(Struct, frozen=True):
@@ -72,8 +78,8 @@ def parse(header: str) -> tuple[Clause, ...]:
 
 
 @functools.lru_cache(maxsize=256)
-def choose(header: str) -> View:
-    """The view of an object for this Accept header; raises a 406."""
+def choose(header: str, *, tables: bool = True) -> View:
+    """The view of an object for this Accept header; raises a 406. Not everything has a Table."""
     if not header.strip():
         return PLAIN
     clauses = parse(header)
@@ -82,9 +88,19 @@ def choose(header: str) -> View:
         if media_type is None:
             continue
         view = _view(media_type, clause.parameters)
-        if view is not None:
+        if view is not None and (tables or view.transform != "Table"):
             return view
     raise not_acceptable(clauses)
+
+
+def view_for(asked: Request) -> View:
+    """The view that a request wants of its answer; raises a 406."""
+    return choose(asked.accept, tables=_has_table(asked))
+
+
+def _has_table(asked: Request) -> bool:
+    """Reviews, bindings and their like are asked once and never listed: nobody drew up columns for them."""
+    return asked.resource not in _WITHOUT_TABLE and asked.subresource not in _WITHOUT_TABLE
 
 
 def _view(media_type: str, parameters: dict[str, str]) -> View | None:

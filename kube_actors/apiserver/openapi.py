@@ -17,7 +17,8 @@ from kube_actors.api.resources import Resource, Resources
 from kube_actors.apiserver import negotiation, openapi_paths, openapi_schemas
 
 _NOT_FOUND = Answer(status=404, content_type="")
-_IMMUTABLE = (("Cache-Control", "public, immutable"),)
+Headers = tuple[tuple[str, str], ...]
+_IMMUTABLE: Headers = (("Cache-Control", "public, immutable"),)
 
 
 class OpenAPI:
@@ -32,9 +33,11 @@ class OpenAPI:
         path = request.path.rstrip("/")
         if path == "/openapi/v2":
             _check(request)
-            return Answer(body=self._document("v2", tuple(self._resources)))
+            body = self._document("v2", tuple(self._resources))
+            return _tagged(request, body, _hash(tuple(self._resources)))
         if path == "/openapi/v3":
-            return Answer(body=self._index())
+            body = self._index()
+            return _tagged(request, body, hashlib.sha256(body).hexdigest().upper())
         if not path.startswith("/openapi/v3/"):
             return Answer(status=404, body=b"404 page not found\n", content_type="text/plain; charset=utf-8")
         name = path.removeprefix("/openapi/v3/")
@@ -47,10 +50,7 @@ class OpenAPI:
         digest = _hash(covered)
         if asked and asked != digest:
             return Answer(status=301, content_type="", headers=(("Location", _url(name, digest)),))
-        etag = (("ETag", f'"{digest}"'), ("Vary", "Accept"))
-        if request.if_none_match == f'"{digest}"':
-            return Answer(status=304, content_type="", headers=etag)
-        return Answer(body=body, headers=etag)
+        return _tagged(request, body, digest, _IMMUTABLE if asked else ())
 
     def _covered(self) -> dict[str, tuple[Resource, ...]]:
         """The resources of each document by its name: api/v1, apis/apps/v1."""
@@ -70,6 +70,16 @@ class OpenAPI:
         body = msgspec.json.encode(_v2(covered) if name == "v2" else _v3(covered))
         self._documents[name] = (covered, body)
         return body
+
+
+def _tagged(request: RawRequest, body: bytes, digest: str, caching: Headers = ()) -> Answer:
+    """The document, or 304 to whoever has it. What is asked for by its hash may be kept for ever."""
+    etag = f'"{digest}"'
+    headers = (("ETag", etag), ("Vary", "Accept"), *caching)
+    held = {tag.strip().removeprefix("W/") for tag in request.if_none_match.split(",")}
+    if etag in held or "*" in held:
+        return Answer(status=304, content_type="", headers=headers)
+    return Answer(body=body, headers=headers)
 
 
 def _v3(covered: tuple[Resource, ...]) -> dict[str, object]:

@@ -57,7 +57,11 @@ def head(audit_id: str, content_type: str = "") -> HeaderPairs:
 def complete(answer: Answer, audit_id: str) -> HttpResponse:
     """A finished answer, its body already in the form that was asked for."""
     content_type = answer.content_type if answer.body or answer.status == 200 else ""
-    headers = head(audit_id, content_type) + answer.headers
+    headers = answer.headers
+    if any(name == "Cache-Control" for name, _ in headers):
+        headers = (("Audit-Id", audit_id), ("Content-Type", content_type), *headers)
+    else:
+        headers = head(audit_id, content_type) + headers
     if answer.status == 403:
         headers += (("X-Content-Type-Options", "nosniff"),)
     return HttpResponse(answer.status, headers, answer.body)

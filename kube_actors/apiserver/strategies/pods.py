@@ -27,6 +27,7 @@ class PodStrategy(Strategy):
     field_complaint = "field label not supported: {field}"
     selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
         "spec.nodeName": _spec("nodeName"),
+        "spec.host": _spec("nodeName"),  # what the first clients called it
         "spec.restartPolicy": _spec("restartPolicy"),
         "spec.schedulerName": _spec("schedulerName"),
         "spec.serviceAccountName": _spec("serviceAccountName"),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
-
 from kube_actors.apiserver.strategies import pod_defaults
 from kube_actors.apiserver.strategies import storage_validation as rules
 from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
@@ -34,10 +31,6 @@ class PersistentVolumeClaimStrategy(Strategy):
     """PersistentVolumeClaim: dataSource and dataSourceRef mirror each other."""
 
     returns_deleted = True
-    field_complaint = "field label not supported: {field}"
-    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
-        "name": lambda obj: str(obj["metadata"].get("name", "")),
-    }
 
     def default(self, obj: JSONObject) -> None:
         obj["spec"].setdefault("volumeMode", "Filesystem")

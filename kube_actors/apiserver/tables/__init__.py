@@ -21,6 +21,8 @@ from kube_actors.apiserver.tables.printer import (
 
 Include = Literal["None", "Metadata", "Object"]
 
+_TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+
 
 def _default_cells(obj: JSONObject, now: float) -> Cells:
     return [name_of(obj), at(obj, "metadata", "creationTimestamp")]
@@ -87,7 +89,7 @@ def _row(
 ) -> dict[str, Any]:
     shown: dict[str, Any] | None = None
     if include == "Metadata":
-        shown = partial_of(obj, api_version)
+        shown = partial_of(obj, api_version, kind)
     elif include == "Object":
         shown = {**obj, "kind": kind, "apiVersion": item_version}
     row: dict[str, Any] = {"cells": printer.cells(obj, now)}
@@ -98,16 +100,27 @@ def _row(
     return row
 
 
-def partial_of(obj: dict[str, Any], api_version: str = "meta.k8s.io/v1") -> dict[str, Any]:
-    """An object's metadata alone."""
-    return {"kind": "PartialObjectMetadata", "apiVersion": api_version, "metadata": obj.get("metadata") or {}}
+def partial_of(obj: dict[str, Any], api_version: str = "meta.k8s.io/v1", kind: str = "") -> dict[str, Any]:
+    """An object's metadata alone; kind is that of a list's item, which does not say it."""
+    metadata = obj.get("metadata") or {}
+    if (kind or obj.get("kind")) == "DaemonSet" and _TEMPLATE_GENERATION in metadata.get("annotations", ()):
+        metadata = _without_template_generation(metadata)
+    return {"kind": "PartialObjectMetadata", "apiVersion": api_version, "metadata": metadata}
+
+
+def _without_template_generation(metadata: dict[str, Any]) -> dict[str, Any]:
+    """To Kubernetes this annotation is a field that only the whole object shows."""
+    kept = {key: value for key, value in metadata["annotations"].items() if key != _TEMPLATE_GENERATION}
+    found = {key: value for key, value in metadata.items() if key != "annotations"}
+    return {**found, "annotations": kept} if kept else found
 
 
 def partial_list_of(obj: dict[str, Any], api_version: str = "meta.k8s.io/v1") -> dict[str, Any]:
     """A list's metadata alone."""
+    kind = obj.get("kind", "").removesuffix("List")
     return {
         "kind": "PartialObjectMetadataList",
         "apiVersion": api_version,
         "metadata": obj.get("metadata") or {},
-        "items": [partial_of(item, api_version) for item in obj.get("items") or []],
+        "items": [partial_of(item, api_version, kind) for item in obj.get("items") or []],
     }

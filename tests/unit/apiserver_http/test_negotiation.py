@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kube_actors.api.errors import ApiError
-from kube_actors.apiserver.negotiation import PLAIN, View, choose
+from kube_actors.api.messages import Request
+from kube_actors.apiserver.negotiation import PLAIN, View, choose, view_for
 
 TABLES = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,"
 
@@ -58,3 +59,18 @@ def test_no_header_breaks_it(header: str) -> None:
         choose(header)
     except ApiError as error:
         assert error.code == 406
+
+
+def test_what_is_only_asked_has_no_table() -> None:
+    table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+    def asked(resource: str, accept: str, subresource: str = "") -> Request:
+        return Request(verb="create", version="v1", resource=resource, subresource=subresource, accept=accept)
+
+    assert view_for(asked("pods", table)).transform == "Table"
+    assert view_for(asked("subjectaccessreviews", table + ",application/json")) == PLAIN
+    for resource, subresource in (("subjectaccessreviews", ""), ("pods", "eviction"), ("serviceaccounts", "token")):
+        with pytest.raises(ApiError) as refused:
+            view_for(asked(resource, table, subresource))
+        assert refused.value.code == 406
+        assert refused.value.status.message.startswith("only the following media types are accepted")
