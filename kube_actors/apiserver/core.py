@@ -6,20 +6,29 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from kube_actors.actors import System
 from kube_actors.api import time
 from kube_actors.api.errors import ApiError
-from kube_actors.api.messages import Answer, Options, Request
+from kube_actors.api.messages import Answer, AnyRequest, Options, Request
 from kube_actors.api.node_messages import NodeGateway
 from kube_actors.apiserver.facets import FacetCache
 from kube_actors.apiserver.kinds import Kind, Kinds
+from kube_actors.apiserver.mirror import Mirrors
 from kube_actors.store.contract import Store
 
 if TYPE_CHECKING:
     from kube_actors.apiserver.admission.chain import Admission
     from kube_actors.apiserver.allocation import Allocators
+
+
+class RequestAuthorizer(Protocol):
+    """Says whether a request is allowed."""
+
+    async def authorize(self, request: AnyRequest) -> None:
+        """Raise a 403 when it is not."""
+        ...
 
 
 class Core:
@@ -33,6 +42,7 @@ class Core:
         admission: Admission,
         allocators: Allocators,
         nodes: NodeGateway | None,
+        authorizer: RequestAuthorizer | None = None,
     ) -> None:
         self.system = system
         self.store = store
@@ -40,16 +50,18 @@ class Core:
         self.admission = admission
         self.allocators = allocators
         self.nodes = nodes
+        self.authorizer = authorizer
         self.facets = FacetCache()
+        self.mirrors = Mirrors(store)
 
     def now_text(self) -> str:
         return time.format_time(self.system.clock.now())
 
 
 class Call:
-    """One request, its kind, and the warnings that its answer will carry."""
+    """One request, its kind, and the warnings that its answer will carry. annotations are for the audit log."""
 
-    __slots__ = ("core", "dry_run", "kind", "name", "namespace", "options", "request", "warnings")
+    __slots__ = ("_annotations", "core", "dry_run", "kind", "name", "namespace", "options", "request", "warnings")
 
     def __init__(self, core: Core, kind: Kind, request: Request) -> None:
         self.core = core
@@ -60,6 +72,14 @@ class Call:
         self.name = request.name
         self.dry_run = bool(request.options.dry_run)
         self.warnings: list[str] = [kind.strategy.deprecation] if kind.strategy.deprecation else []
+
+        self._annotations: dict[str, str] | None = None
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        if self._annotations is None:
+            self._annotations = {}
+        return self._annotations
 
     @property
     def key(self) -> str:

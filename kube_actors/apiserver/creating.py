@@ -54,11 +54,10 @@ async def create_object(call: Call, obj: JSONObject) -> Answer:
     kind.strategy.default(obj)
     prefix = metadata.get("generateName", "")
     for attempt in range(limits.NAME_ATTEMPTS if generated else 1):
-        if generated:
-            metadata["name"] = meta.generated_name(prefix, core.system.entropy.suffix())
-        call.name = metadata.get("name", "")
         if attempt == 0:
             await _complete(call, obj)
+        elif generated:
+            call.name = metadata["name"] = meta.generated_name(prefix, core.system.entropy.suffix())
         try:
             value = await _store(call, obj)
         except RevisionConflict as taken:
@@ -73,8 +72,13 @@ async def _complete(call: Call, obj: JSONObject) -> None:
     """Everything between reading and storing that does not depend on the drawn name."""
     core, kind = call.core, call.kind
     strategy = kind.strategy
+    metadata = obj["metadata"]
+    call.name = metadata.get("name", "")
     attempt = Attempt(call, "CREATE", obj, None)
     await core.admission.complete(attempt)
+    if metadata.get("generateName") and not metadata.get("name"):
+        metadata["name"] = meta.generated_name(metadata["generateName"], core.system.entropy.suffix())
+    call.name = metadata.get("name", "")
     meta.prepare_create(obj["metadata"], strategy, uid=core.system.entropy.uuid(), now=core.now_text())
     if kind.has_status and not strategy.keeps_status_on_create:
         empty = kind.empty_status()

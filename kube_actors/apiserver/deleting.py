@@ -34,13 +34,15 @@ async def delete(call: Call) -> Answer:
     return call.answer(call.kind.load(value))
 
 
-async def delete_object(call: Call, options: DeleteOptions) -> tuple[bytes, bool]:
-    """The last or the newest state, and whether the object is gone."""
+async def delete_object(call: Call, options: DeleteOptions, *, shown_name: str | None = None) -> tuple[bytes, bool]:
+    """The last or the newest state, and whether the object is gone. shown_name is what admission calls it."""
     for _ in range(limits.UPDATE_RETRIES):
         entry = await reading.find(call)
         obj = encoding.decode(entry.value)
         check_preconditions(call, options, obj, entry)
-        await call.core.admission.check(Attempt(call, "DELETE", None, obj))
+        attempt = Attempt(call, "DELETE", None, obj, name=shown_name)
+        await call.core.admission.complete(attempt)
+        await call.core.admission.check(attempt)
         try:
             return await _once(call, options, obj, entry)
         except RevisionConflict as lost:
@@ -157,7 +159,7 @@ async def delete_collection(call: Call) -> Answer:
     for entry in page.entries:
         one = Call(call.core, call.kind, structs.replace(call.request, **_place(call, prefix, entry)))
         try:
-            value, _ = await delete_object(one, options)
+            value, _ = await delete_object(one, options, shown_name="")
         except errors.ApiError as error:
             if not error.is_not_found:
                 raise

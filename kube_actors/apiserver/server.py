@@ -22,7 +22,7 @@ from kube_actors.apiserver import bootstrap, compactor, limits
 from kube_actors.apiserver.admission import default_steps
 from kube_actors.apiserver.admission.chain import Admission, Step
 from kube_actors.apiserver.allocation import DEFAULT_SERVICE_RANGE, NODE_PORTS, Allocators
-from kube_actors.apiserver.core import Core, refusal
+from kube_actors.apiserver.core import Core, RequestAuthorizer, refusal
 from kube_actors.apiserver.dispatch import dispatch
 from kube_actors.apiserver.kinds import Kinds
 from kube_actors.apiserver.strategies import strategy_for
@@ -32,14 +32,6 @@ from kube_actors.store.contract import Store, StoreClosed, StoreError, StoreFull
 __all__ = ["APIServer", "RawHandler", "RequestAuthorizer", "refusal"]
 
 NAME = "apiserver"
-
-
-class RequestAuthorizer(Protocol):
-    """Says whether a request is allowed."""
-
-    async def authorize(self, request: AnyRequest) -> None:
-        """Raise a 403 when it is not."""
-        ...
 
 
 class RawHandler(Protocol):
@@ -85,6 +77,7 @@ class APIServer:
             Admission(default_steps() if admission is None else admission),
             Allocators(system.entropy.split(NAME), service_range, node_ports),
             nodes,
+            authorizer,
         )
 
     @property

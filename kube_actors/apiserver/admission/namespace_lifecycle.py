@@ -26,8 +26,7 @@ class NamespaceLifecycle(Step):
         call = attempt.call
         if attempt.operation != "CREATE" or not call.kind.namespaced:
             return
-        resource = call.kind.resource
-        if resource.plural in _REVIEWS:
+        if call.kind.resource.plural in _REVIEWS:
             return
         namespace = call.namespace
         entry = await call.core.store.get(f"/registry/core/namespaces/{namespace}")
@@ -39,13 +38,11 @@ class NamespaceLifecycle(Step):
         if not metadata.get("deletionTimestamp"):
             self._alive = (namespace, entry.modified)
             return
-        raise errors.forbidden(
-            resource,
-            call.name,
+        raise attempt.forbidden(
             f"unable to create new content in namespace {namespace} because it is being terminated",
             [Cause("NamespaceTerminating", f"namespace {namespace} is being terminated", "metadata.namespace")],
         )
 
     async def check(self, attempt: Attempt) -> None:
         if attempt.operation == "DELETE" and attempt.concerns("", "namespaces") and attempt.call.name in IMMORTAL:
-            raise errors.forbidden("namespaces", attempt.call.name, "this namespace may not be deleted")
+            raise attempt.forbidden("this namespace may not be deleted")

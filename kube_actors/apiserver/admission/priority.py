@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from kube_actors.api import errors
 from kube_actors.apiserver.admission.chain import Attempt, JSONObject, Step
-from kube_actors.apiserver.core import Core
-from kube_actors.apiserver.memo import Memo
 
+_CLASSES = "/registry/scheduling.k8s.io/priorityclasses/"
 _PREEMPT = "PreemptLowerPriority"
 
 
@@ -14,9 +12,6 @@ class Priority(Step):
     """See the module."""
 
     name = "Priority"
-
-    def __init__(self) -> None:
-        self._classes: Memo | None = None
 
     async def complete(self, attempt: Attempt) -> None:
         if not attempt.concerns("", "pods") or attempt.obj is None:
@@ -31,14 +26,13 @@ class Priority(Step):
 
     async def _resolve(self, attempt: Attempt, spec: JSONObject) -> None:
         name = spec.get("priorityClassName", "")
-        classes = await self._read(attempt.call.core)
+        classes = await attempt.call.core.mirrors.of(_CLASSES).read()
         if name:
-            found = next((c for c in classes if c["metadata"]["name"] == name), None)
+            found = classes.get(name)
             if found is None:
-                why = f"no PriorityClass with name {name} was found"
-                raise errors.forbidden("pods", attempt.call.name, why)
+                raise attempt.forbidden(f"no PriorityClass with name {name} was found")
         else:
-            defaults = [c for c in classes if c.get("globalDefault")]
+            defaults = [c for c in classes.values() if c.get("globalDefault")]
             found = min(defaults, key=lambda c: int(c.get("value", 0))) if defaults else None
             if found is not None:
                 spec["priorityClassName"] = found["metadata"]["name"]
@@ -49,24 +43,15 @@ class Priority(Step):
     def _settle(self, attempt: Attempt, spec: JSONObject, value: int, policy: str) -> None:
         given = spec.get("priority")
         if given is not None and given != value:
-            raise errors.forbidden(
-                "pods",
-                attempt.call.name,
+            raise attempt.forbidden(
                 f"the integer value of priority ({given}) must not be provided in pod spec; priority admission "
                 f"controller computed {value} from the given PriorityClass name",
             )
         wanted = spec.get("preemptionPolicy")
         if wanted is not None and wanted != policy:
-            raise errors.forbidden(
-                "pods",
-                attempt.call.name,
+            raise attempt.forbidden(
                 f"the string value of PreemptionPolicy ({wanted}) must not be provided in pod spec; priority admission "
                 f"controller computed {policy} from the given PriorityClass name",
             )
         spec["priority"] = value
         spec["preemptionPolicy"] = policy
-
-    async def _read(self, core: Core) -> tuple[JSONObject, ...]:
-        if self._classes is None:
-            self._classes = Memo(core.store, "/registry/scheduling.k8s.io/priorityclasses/")
-        return await self._classes.read()

@@ -1,9 +1,12 @@
-"""StorageObjectInUseProtection and DefaultStorageClass."""
+"""StorageObjectInUseProtection, DefaultStorageClass and PersistentVolumeClaimResize."""
 
 from __future__ import annotations
 
-from kube_actors.apiserver.admission.chain import Attempt, Step
-from kube_actors.apiserver.memo import Memo
+from kube_actors.api import quantity
+from kube_actors.api.quantity import Quantity
+from kube_actors.apiserver.admission.chain import Attempt, JSONObject, Step
+
+_CLASSES = "/registry/storage.k8s.io/storageclasses/"
 
 _FINALIZERS = {
     ("", "persistentvolumes"): "kubernetes.io/pv-protection",
@@ -34,20 +37,15 @@ class DefaultStorageClass(Step):
 
     name = "DefaultStorageClass"
 
-    def __init__(self) -> None:
-        self._classes: Memo | None = None
-
     async def complete(self, attempt: Attempt) -> None:
         if attempt.operation != "CREATE" or not attempt.concerns("", "persistentvolumeclaims"):
             return
         claim = attempt.obj
         if claim is None or claim["spec"].get("storageClassName") is not None:
             return
-        if self._classes is None:
-            self._classes = Memo(attempt.call.core.store, "/registry/storage.k8s.io/storageclasses/")
         found = [
             storage_class["metadata"]
-            for storage_class in await self._classes.read()
+            for storage_class in (await attempt.call.core.mirrors.of(_CLASSES).read()).values()
             if "true"
             in (
                 (storage_class["metadata"].get("annotations") or {}).get(_IS_DEFAULT),
@@ -57,3 +55,36 @@ class DefaultStorageClass(Step):
         if found:
             newest = max(found, key=lambda metadata: (metadata["creationTimestamp"], metadata["name"]))
             claim["spec"]["storageClassName"] = newest["name"]
+
+
+class PersistentVolumeClaimResize(Step):
+    """A claim grows only while it is bound and its class allows it."""
+
+    name = "PersistentVolumeClaimResize"
+
+    async def check(self, attempt: Attempt) -> None:
+        if attempt.operation != "UPDATE" or not attempt.concerns("", "persistentvolumeclaims"):
+            return
+        new, old = attempt.obj, attempt.old
+        if new is None or old is None or _storage(new) <= _storage(old):
+            return
+        if (old.get("status") or {}).get("phase") != "Bound":
+            raise attempt.forbidden("Only bound persistent volume claims can be expanded")
+        name = _class_name(new)
+        if name and name == _class_name(old):
+            known = await attempt.call.core.mirrors.of(_CLASSES).read()
+            if (known.get(name) or {}).get("allowVolumeExpansion"):
+                return
+        raise attempt.forbidden(
+            "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must "
+            "support resize"
+        )
+
+
+def _storage(claim: JSONObject) -> Quantity:
+    return quantity.parse(((claim["spec"].get("resources") or {}).get("requests") or {}).get("storage", "0"))
+
+
+def _class_name(claim: JSONObject) -> str:
+    annotations = claim["metadata"].get("annotations") or {}
+    return annotations.get("volume.beta.kubernetes.io/storage-class") or claim["spec"].get("storageClassName") or ""
