@@ -1,22 +1,24 @@
 """Cluster addresses and node ports of Services: who has which, and what is free.
 
-Owns the book of what is taken, rebuilt from the store at start. A write claims before it stores and keeps or gives
-back afterwards, so two writes under way never get the same address. Never stores anything itself.
+An address is taken by an IPAddress object of its name, made before the Service is stored and removed after it is gone,
+so several API servers over one store never give out one twice (KEP-1880); the ranges are the ServiceCIDRs. Node ports
+are a book in memory, rebuilt from the store at start. A write claims before it stores and keeps or gives back
+afterwards. Never stores a Service itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from types import TracebackType
 from typing import Any
 
 from kube_actors.actors import Entropy
 from kube_actors.api import errors
 from kube_actors.api import field_errors as fields
 from kube_actors.apiserver import limits
-from kube_actors.apiserver.core import Call
-from kube_actors.apiserver.kinds import Kind
+from kube_actors.apiserver.addresses import AddressBook, Taken
+from kube_actors.apiserver.core import Call, Core
 from kube_actors.apiserver.strategies.service_validation import stack_problems
 
 JSONObject = dict[str, Any]
@@ -26,9 +28,24 @@ DEFAULT_SERVICE_RANGE = "10.96.0.0/16"
 
 
 class Claim:
-    """What one write has taken beyond what the old object had; given back unless kept."""
+    """What one write of a Service takes beyond what the old object had; given back unless kept.
 
-    def __init__(self) -> None:
+    Of writes that need nothing it is empty. Used as `async with`; `changed` says that the object got something.
+    """
+
+    __slots__ = ("_book", "_call", "_new", "_old", "addresses", "changed", "kept", "ports")
+
+    def __init__(
+        self,
+        book: Allocators | None,
+        call: Call | None,
+        new: JSONObject,
+        old: JSONObject | None,
+    ) -> None:
+        self._book = book
+        self._call = call
+        self._new = new
+        self._old = old
         self.addresses: list[str] = []
         self.ports: list[tuple[str, int]] = []
         self.changed = False
@@ -37,6 +54,37 @@ class Claim:
     def keep(self) -> None:
         """The write is stored."""
         self.kept = True
+
+    async def __aenter__(self) -> Claim:
+        if self._book is not None and self._call is not None:
+            try:
+                await self._book.fill(self._call, self._new, self._old, self)
+            except BaseException:
+                await self._release()
+                raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._book is not None:
+            await self._release()
+
+    async def _release(self) -> None:
+        """Give back what was not kept, or what the old object had and the new one has not."""
+        assert self._book is not None and self._call is not None
+        if not self.kept:
+            await self._book.release(self._call, self.addresses, self.ports)
+        elif self._old is not None:
+            await self._book.release(
+                self._call,
+                sorted(set(addresses_of(self._old)) - set(addresses_of(self._new))),
+                sorted(set(ports_of(self._old)) - set(ports_of(self._new))),
+            )
+
+
+NOTHING = Claim(None, None, {}, None)
+"""The claim of every write that is not a Service's: shared, since it holds nothing."""
 
 
 class Allocators:
@@ -48,7 +96,7 @@ class Allocators:
         self.network: IPv4Network | IPv6Network = ip_network(service_range)
         self._node_ports = node_ports
         self._entropy = entropy
-        self._addresses: set[str] = set()
+        self._addresses = AddressBook(entropy, self.network)
         self._ports: set[tuple[str, int]] = set()
 
     @property
@@ -56,40 +104,36 @@ class Allocators:
         """The first address of the range: the Service default/kubernetes."""
         return str(self.network.network_address + 1)
 
-    def rebuild(self, services: Iterable[JSONObject]) -> None:
-        """Start over from what is stored."""
-        self._addresses.clear()
+    async def rebuild(self, core: Core, services: Iterable[JSONObject]) -> None:
+        """Start over from what is stored; an address whose object got lost is given one again."""
         self._ports.clear()
         for service in services:
-            self._addresses.update(addresses_of(service))
             self._ports.update(ports_of(service))
+            for address in addresses_of(service):
+                await self._addresses.take(core, address, service["metadata"])
 
-    @contextmanager
-    def claim(self, call: Call, new: JSONObject, old: JSONObject | None) -> Iterator[Claim]:
-        """Take what a Service's write needs; a 422 when something asked for is taken or nothing is free."""
-        claim = Claim()
-        if call.kind.resource.plural != "services" or call.kind.resource.group:
-            yield claim
-            return
-        try:
-            self._fill(call, new, old, claim)
-            yield claim
-        finally:
-            if not claim.kept:
-                self._addresses.difference_update(claim.addresses)
-                self._ports.difference_update(claim.ports)
-            elif old is not None:
-                self._addresses.difference_update(set(addresses_of(old)) - set(addresses_of(new)))
-                self._ports.difference_update(set(ports_of(old)) - set(ports_of(new)))
+    def claim(self, call: Call, new: JSONObject, old: JSONObject | None) -> Claim:
+        """What a write needs; entering it raises a 422 when something asked for is taken or nothing is free."""
+        resource = call.kind.resource
+        if resource.plural != "services" or resource.group:
+            return NOTHING
+        return Claim(self, call, new, old)
 
-    def removed(self, kind: Kind, service: JSONObject) -> None:
+    async def removed(self, call: Call, service: JSONObject) -> None:
         """An object is gone; of a Service, what it had is free."""
-        if kind.resource.plural != "services" or kind.resource.group:
-            return
-        self._addresses.difference_update(addresses_of(service))
-        self._ports.difference_update(ports_of(service))
+        resource = call.kind.resource
+        if resource.plural == "services" and not resource.group:
+            await self.release(call, addresses_of(service), ports_of(service))
 
-    def _fill(self, call: Call, new: JSONObject, old: JSONObject | None, claim: Claim) -> None:
+    async def release(self, call: Call, addresses: Iterable[str], ports: Iterable[tuple[str, int]]) -> None:
+        """Give back."""
+        self._ports.difference_update(ports)
+        if not call.dry_run:
+            for address in addresses:
+                await self._addresses.free(call.core, address)
+
+    async def fill(self, call: Call, new: JSONObject, old: JSONObject | None, claim: Claim) -> None:
+        """Take what the new object asks for and choose what it leaves open."""
         spec = new["spec"]
         problems = stack_problems(spec, self.network.version)
         if problems:
@@ -97,42 +141,29 @@ class Allocators:
         had = set(addresses_of(old)) if old is not None else set()
         if spec.get("type") != "ExternalName":
             asked = addresses_of(new)
-            for position, address in enumerate(asked):
+            for address in asked:
                 if address not in had:
-                    self._take_address(call, address, f"spec.clusterIPs[{position}]", new, claim)
+                    await self._take_address(call, address, new, claim)
             if not asked and spec.get("clusterIP") != "None":
-                address = self._free_address(call, new)
+                address = await self._addresses.choose(call.core, new["metadata"], dry=call.dry_run)
                 claim.addresses.append(address)
-                self._addresses.add(address)
                 spec["clusterIP"], spec["clusterIPs"] = address, [address]
                 claim.changed = True
         self._fill_ports(call, new, old, claim)
 
-    def _take_address(self, call: Call, address: str, path: str, new: JSONObject, claim: Claim) -> None:
-        if ip_address(address) not in self.network:
-            why = (
-                f"failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. "
-                f"The range of valid IPs is {self.network}"
-            )
+    async def _take_address(self, call: Call, address: str, new: JSONObject, claim: Claim) -> None:
+        why = f"failed to allocate IP {address}: "
+        ranges = await self._addresses.ranges(call.core)
+        if not any(self._addresses.holds(network, address) for network in ranges):
+            valid = ",".join(str(network) for network in ranges)
+            why += f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {valid}"
             raise errors.invalid("Service", call.name, [fields.invalid("spec.clusterIPs", _ips(new), why)])
-        if address in self._addresses:
-            why = f"failed to allocate IP {address}: provided IP is already allocated"
-            raise errors.invalid("Service", call.name, [fields.invalid("spec.clusterIPs", _ips(new), why)])
+        try:
+            await self._addresses.take(call.core, address, new["metadata"], dry=call.dry_run)
+        except Taken:
+            why += "provided IP is already allocated"
+            raise errors.invalid("Service", call.name, [fields.invalid("spec.clusterIPs", _ips(new), why)]) from None
         claim.addresses.append(address)
-        self._addresses.add(address)
-
-    def _free_address(self, call: Call, new: JSONObject) -> str:
-        size = self.network.num_addresses
-        base = self.network.network_address
-        for _ in range(limits.ALLOCATION_ATTEMPTS):
-            address = str(base + self._entropy.integer(2, max(2, size - 2)))
-            if address not in self._addresses:
-                return address
-        for offset in range(2, size - 1):
-            address = str(base + offset)
-            if address not in self._addresses:
-                return address
-        raise errors.internal("failed to allocate a serviceIP: range is full")
 
     def _fill_ports(self, call: Call, new: JSONObject, old: JSONObject | None, claim: Claim) -> None:
         spec = new["spec"]

@@ -30,7 +30,7 @@ IDENTITY = UserInfo(name="system:apiserver", groups=("system:masters",))
 async def run(core: Core, endpoint: tuple[str, int] | None) -> None:
     """Rebuild what is kept in memory, then create what is missing."""
     page = await core.store.list("/registry/core/services/")
-    core.allocators.rebuild(encoding.decode(entry.value) for entry in page.entries)
+    await core.allocators.rebuild(core, [encoding.decode(entry.value) for entry in page.entries])
     for name in NAMESPACES:
         await ensure(core, "", "v1", "namespaces", "", {"metadata": {"name": name}})
     for name, value in SYSTEM_CLASSES.items():
@@ -41,9 +41,26 @@ async def run(core: Core, endpoint: tuple[str, int] | None) -> None:
 
 
 async def _service_cidr(core: Core) -> None:
-    """The range of cluster addresses, as an object for people to see."""
-    body = {"metadata": {"name": _SERVICE}, "spec": {"cidrs": [str(core.allocators.network)]}}
+    """The range of cluster addresses, as an object for people to see; ready from the start."""
+    kind = core.kinds.get("networking.k8s.io", "v1", "servicecidrs")
+    if await core.store.get(kind.key("", _SERVICE)) is not None:
+        return
+    body: JSONObject = {"metadata": {"name": _SERVICE}, "spec": {"cidrs": [str(core.allocators.network)]}}
     await ensure(core, "networking.k8s.io", "v1", "servicecidrs", "", body)
+    condition = {"type": "Ready", "status": "True", "reason": "", "lastTransitionTime": core.now_text()}
+    condition["message"] = "Kubernetes default Service CIDR is ready"
+    body |= {"apiVersion": kind.resource.api_version, "kind": kind.resource.kind, "status": {"conditions": [condition]}}
+    request = Request(
+        verb="update",
+        group=kind.resource.group,
+        version=kind.resource.version,
+        resource=kind.resource.plural,
+        name=_SERVICE,
+        subresource="status",
+        body=encoding.encode(body),
+        user=IDENTITY,
+    )
+    await dispatch(core, request)
 
 
 async def _kubernetes_service(core: Core, endpoint: tuple[str, int] | None) -> None:

@@ -102,8 +102,9 @@ async def _store(call: Call, obj: JSONObject) -> bytes:
         current = await core.store.get(call.key)
         if current is not None:
             raise RevisionConflict(call.key, current)
-        return encoding.whole(kind.store_head, obj)
-    with core.allocators.claim(call, obj, None) as claim:
+        async with core.allocators.claim(call, obj, None):
+            return encoding.whole(kind.store_head, obj)
+    async with core.allocators.claim(call, obj, None) as claim:
         if claim.changed:
             draft = encoding.draft(kind.store_head, obj)
         entry = await core.store.put(call.key, draft, expect=0)

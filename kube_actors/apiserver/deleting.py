@@ -142,7 +142,7 @@ async def _remove(call: Call, obj: JSONObject, entry: Entry) -> bytes:
     if call.dry_run:
         return entry.value
     removed = await core.store.delete(call.key, expect=entry.modified)
-    core.allocators.removed(call.kind, obj)
+    await core.allocators.removed(call, obj)
     return removed.value
 
 

@@ -41,3 +41,6 @@ ANNOTATIONS_BYTES = 256 * 1024
 
 DATA_BYTES = 1024 * 1024
 """Data of one ConfigMap or Secret."""
+
+SEARCHED_ADDRESSES = 1 << 17
+"""Addresses of one range that are looked at in turn when chance finds none; ranges of IPv6 are larger."""

@@ -101,12 +101,13 @@ async def _once(call: Call, entry: Entry, build: Build) -> bytes:
         return entry.value
     if call.dry_run:
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
-        return encoding.whole(kind.store_head, new)
+        async with core.allocators.claim(call, new, old):
+            return encoding.whole(kind.store_head, new)
     if finished(new):
         gone = await core.store.delete(call.key, expect=entry.modified)
-        core.allocators.removed(kind, old)
+        await core.allocators.removed(call, old)
         return draft.stamp(gone.modified)
-    with core.allocators.claim(call, new, old) as claim:
+    async with core.allocators.claim(call, new, old) as claim:
         if claim.changed:
             draft = encoding.draft(kind.store_head, new)
         stored = await core.store.put(call.key, draft, expect=entry.modified)

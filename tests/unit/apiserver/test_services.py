@@ -133,3 +133,54 @@ async def test_the_listener_stands_behind_the_kubernetes_service(autojump_clock:
             assert endpoints["subsets"][0]["ports"][0]["port"] == port
             slice_ = await api.get("EndpointSlice", "kubernetes")
             assert slice_["endpoints"][0]["addresses"] == ["192.0.2.1"]
+
+
+async def addresses(api: RunningAPIServer) -> dict[str, str]:
+    """Address to the name of the Service that has it, as the IPAddress objects say."""
+    items = (await api.list("IPAddress"))["items"]
+    return {item["metadata"]["name"]: item["spec"]["parentRef"]["name"] for item in items}
+
+
+async def test_each_address_is_an_object(autojump_clock: MockClock, api: RunningAPIServer) -> None:
+    address = (await api.create(service("a")))["spec"]["clusterIP"]
+    assert await addresses(api) == {"127.96.0.1": "kubernetes", address: "a"}
+    found = await api.get("IPAddress", address)
+    assert found["metadata"]["labels"]["ipaddress.kubernetes.io/ip-family"] == "IPv4"
+    with pytest.raises(ApiError, match="provided IP is already allocated"):
+        await api.create(service("b", clusterIP=address))
+    await api.delete("Service", "a", "default")
+    assert await addresses(api) == {"127.96.0.1": "kubernetes"}
+
+
+async def test_a_dry_run_shows_an_address_and_takes_none(autojump_clock: MockClock, api: RunningAPIServer) -> None:
+    shown = await api.ask("create", "Service", body=service("a"), dry_run=("All",))
+    assert ip_address(shown["spec"]["clusterIP"]) in ip_network("127.96.0.0/24")
+    assert await addresses(api) == {"127.96.0.1": "kubernetes"}
+
+
+async def test_a_full_range_is_helped_by_another(autojump_clock: MockClock) -> None:
+    async with running_apiserver(service_range="127.96.0.0/30") as api:
+        default = await api.get("ServiceCIDR", "kubernetes")
+        assert default["status"]["conditions"][0]["type"] == "Ready"
+        await api.create(service("a"))
+        with pytest.raises(ApiError, match="range is full"):
+            await api.create(service("b"))
+        more = {"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": "more"}}
+        await api.create(more | {"spec": {"cidrs": ["127.97.0.0/24"]}})
+        with pytest.raises(ApiError, match="range is full"):  # nobody has said yet that it is ready
+            await api.create(service("b"))
+        condition = {"type": "Ready", "status": "True", "reason": "", "message": ""}
+        condition["lastTransitionTime"] = default["status"]["conditions"][0]["lastTransitionTime"]
+        ready = more | {"spec": {"cidrs": ["127.97.0.0/24"]}, "status": {"conditions": [condition]}}
+        await api.ask("update", "ServiceCIDR", name="more", subresource="status", body=ready)
+        made = await api.create(service("b"))
+        assert ip_address(made["spec"]["clusterIP"]) in ip_network("127.97.0.0/24")
+
+
+async def test_an_address_that_somebody_else_holds_is_not_given_out(autojump_clock: MockClock) -> None:
+    async with running_apiserver(service_range="127.96.0.0/29") as api:
+        for last in (2, 3, 4, 5):
+            parent = {"group": "example.com", "resource": "gateways", "name": "g"}
+            body = {"apiVersion": "networking.k8s.io/v1", "kind": "IPAddress", "spec": {"parentRef": parent}}
+            await api.create(body | {"metadata": {"name": f"127.96.0.{last}"}})
+        assert (await api.create(service("a")))["spec"]["clusterIP"] == "127.96.0.6"
