@@ -14,9 +14,7 @@ import trio
 from kube_actors.actors import System
 from kube_actors.api.errors import ApiError
 from kube_actors.api.resources import Resource
-from kube_actors.api.types.partial import PartialObjectMetadata
 from kube_actors.client import Client, Informer, ItemBackoff, TransportError, WorkQueue
-from kube_actors.client.kinds import Kinds
 
 from . import garbage, kinds, limits
 from .caches import SharedCaches
@@ -28,16 +26,6 @@ from .runner import Written
 _DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
 # Nobody owns for the sake of an event, and there are very many.
 _IGNORED = frozenset({("", "events"), ("events.k8s.io", "events")})
-
-
-class _MetadataKinds(Kinds):
-    """Kinds whose objects are decoded as metadata only, so that no kind's own types have to be loaded."""
-
-    async def find(self, kind: Any) -> tuple[Resource, type[Any]]:
-        return self.resources.find(kind), PartialObjectMetadata
-
-    def known(self, kind: Any) -> tuple[Resource, type[Any]]:
-        return self.resources.find(kind), PartialObjectMetadata
 
 
 class GarbageCollector:
@@ -76,14 +64,15 @@ class GarbageCollector:
 class CollectorFeed:
     """Watches all kinds and fills the graph; gives the uids that changes make suspicious."""
 
+    part = "graph"
+
     def __init__(self, controller: GarbageCollector, caches: SharedCaches, client: Client, system: System) -> None:
         self.controller = controller
         self.caches = caches
         self.queue: WorkQueue[str] | None = None
         self.written: dict[str, list[Written]] = {}
         self._client = client
-        self._metadata_client = Client(client.transport, resources=client.kinds.resources)
-        self._metadata_client.kinds = _MetadataKinds(client.kinds.resources)
+        self._metadata_client = kinds.metadata_client(client)
         self._system = system
         self._scopes: dict[tuple[str, str], trio.CancelScope] = {}
         self._uids: dict[tuple[str, str], set[str]] = {}

@@ -6,6 +6,7 @@ Asks the server's discovery; a server without one is taken to have the built-in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import Options, Request
@@ -13,8 +14,26 @@ from kube_actors.api.resources import Resource, builtin
 from kube_actors.api.types.partial import PartialObjectMetadata
 from kube_actors.client import Client
 from kube_actors.client.decoding import decode_list
+from kube_actors.client.kinds import Kinds
 
 _NEEDED = ("list", "delete")
+
+
+class _MetadataKinds(Kinds):
+    """Kinds whose objects are decoded as metadata only, so that no kind's own types have to be loaded."""
+
+    async def find(self, kind: Any) -> tuple[Resource, type[Any]]:
+        return self.resources.find(kind), PartialObjectMetadata
+
+    def known(self, kind: Any) -> tuple[Resource, type[Any]]:
+        return self.resources.find(kind), PartialObjectMetadata
+
+
+def metadata_client(client: Client) -> Client:
+    """A client over the same transport that reads of every object its metadata."""
+    made = Client(client.transport, resources=client.kinds.resources)
+    made.kinds = _MetadataKinds(client.kinds.resources)
+    return made
 
 
 async def served(client: Client) -> Sequence[Resource]:

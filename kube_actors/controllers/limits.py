@@ -53,3 +53,8 @@ BUDGET_RETRY_SECONDS = 30.0
 SERVICE_CIDR_GRACE_SECONDS = 10.0
 """How long a ServiceCIDR that nobody uses outlives its deletion, for every API server to see it."""
 SERVICE_CIDR_RETRY_SECONDS = 10.0
+
+QUOTA_RESYNC_SECONDS = 300.0
+"""How often a quota is counted anew though nothing seems to have changed."""
+QUOTA_NAME_SETS = 1024
+"""Different sets of names in quotas that are remembered as watched for; more only cost a look-up each time."""

@@ -27,6 +27,8 @@ from .eviction import TaintEviction
 from .mirroring import Mirroring
 from .namespace import Namespaces
 from .protection import ClaimProtection, VolumeProtection
+from .quota import ResourceQuotas
+from .quota_feed import QuotaFeed
 from .replicaset import ReplicaSets, ReplicationControllers
 from .runner import CacheFeed, Feed, Runner
 from .serviceaccount import RootCertificates, ServiceAccounts
@@ -98,6 +100,7 @@ CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "persistentvolume-protection-controller": lambda options: VolumeProtection(),
     "clusterrole-aggregation-controller": lambda options: ClusterRoleAggregation(),
     "service-cidr-controller": lambda options: ServiceCIDRs(),
+    "resourcequota-controller": lambda options: ResourceQuotas(),
     "pod-garbage-collector-controller": lambda options: podgc.PodGarbageCollector(_pod_gc_settings(options)),
 }
 
@@ -109,6 +112,7 @@ LATE = frozenset(
         "persistentvolume-protection-controller",
         "clusterrole-aggregation-controller",
         "service-cidr-controller",
+        "resourcequota-controller",
     }
 )
 """Controllers of kinds that a young cluster has none of: they start a moment later, not to weigh on its start."""
@@ -152,33 +156,31 @@ class ControllerManager:
     async def _run(self) -> None:
         factory = InformerFactory(self._client, self._system)
         caches = SharedCaches(factory)
-        feeds: list[Feed] = []
-        collector: CollectorFeed | None = None
-        for name in self.names:
-            if name in LATE:
-                continue
-            controller = CONTROLLERS[name](self.options)
-            if isinstance(controller, GarbageCollector):
-                collector = CollectorFeed(controller, caches, self._client, self._system)
-                feeds.append(collector)
-            else:
-                feeds.append(CacheFeed(controller, caches))
+        feeds = [self._feed(name, caches) for name in self.names if name not in LATE]
         async with open_supervisor("controllers", self._system) as supervisor:
             self._supervisor = supervisor
             supervisor.start("controllers/informers", lambda: factory, _PATIENT)
-            if collector is not None:
-                supervisor.start("garbage-collector-controller/graph", _always(collector), _PATIENT)
             for feed in feeds:
                 self._start(supervisor, feed)
             self.started.set()
             await trio.sleep(limits.LATE_START_SECONDS)
             for name in self.names:
                 if name in LATE:
-                    self._start(supervisor, CacheFeed(CONTROLLERS[name](self.options), caches))
+                    self._start(supervisor, self._feed(name, caches))
+
+    def _feed(self, name: str, caches: SharedCaches) -> Feed:
+        controller = CONTROLLERS[name](self.options)
+        if isinstance(controller, GarbageCollector):
+            return CollectorFeed(controller, caches, self._client, self._system)
+        if isinstance(controller, ResourceQuotas):
+            return QuotaFeed(controller, caches, self._client, self._system)
+        return CacheFeed(controller, caches)
 
     def _start(self, supervisor: Supervisor, feed: Feed) -> None:
-        """Start one controller and the recorder of its events."""
+        """Start one controller, the recorder of its events, and its feed where that has work of its own."""
         name = feed.controller.name
+        if isinstance(feed, CollectorFeed | QuotaFeed):
+            supervisor.start(f"{name}/{feed.part}", _always(feed), _PATIENT)
         recorder = EventRecorder(self._client, self._system, feed.controller.component)
         supervisor.start(f"{name}/events", _always(recorder), _PATIENT)
         supervisor.start(name, self._making(feed, recorder), _PATIENT)

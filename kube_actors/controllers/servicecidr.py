@@ -41,6 +41,8 @@ def plan(observed: Observed) -> Plan:
     if FINALIZER not in cidr.metadata.finalizers:
         metadata = structs.replace(cidr.metadata, finalizers=(*cidr.metadata.finalizers, FINALIZER))
         return Plan(actions=(Update(obj=structs.replace(cidr, metadata=metadata), tolerate=("NotFound",)),))
+    if conditions.is_true(cidr.status.conditions, "Ready"):
+        return NOTHING  # in whose words ever: the API server's own range has others
     return _told(observed, "True", "", READY)
 
 
