@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kube_actors._lazy import lazy_names
+from kube_actors.apiserver.access.access import Access
 from kube_actors.apiserver.authn import Authenticator, Token
 from kube_actors.apiserver.authz import Authorizer
 from kube_actors.apiserver.server import APIServer
@@ -18,4 +19,4 @@ _LAZY = {"HttpFace": "listener", "serve": "listener", "RawAnswers": "raw"}
 
 __getattr__ = lazy_names(__name__, _LAZY)
 
-__all__ = ["APIServer", "Authenticator", "Authorizer", "HttpFace", "RawAnswers", "Token", "serve"]
+__all__ = ["APIServer", "Access", "Authenticator", "Authorizer", "HttpFace", "RawAnswers", "Token", "serve"]

@@ -1,29 +1,23 @@
-"""Who may do what: an ordered list of authorizers, of which one yes is enough.
+"""Who may do what: the cluster's own components by rules in this module, nodes by the node authorizer, all by RBAC.
 
-Owns the interface, the rules that the cluster's own components live by (what Kubernetes' bootstrap ClusterRoles
-allow them, abridged to what our components ask), and the wording of a refusal. RBAC objects are not read yet.
+Owns the order in which authorizers are asked (one yes is enough) and the rules that components live by: what the
+bootstrap ClusterRoles allow them, abridged to what ours ask, so that a cluster starts without reading a role.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
-from kube_actors.api import errors
-from kube_actors.api.messages import AnyRequest, RawRequest, Request, UserInfo
+from kube_actors.api.messages import AnyRequest
+from kube_actors.apiserver.access import attributes
+from kube_actors.apiserver.access.attributes import NO_OPINION, Attributes, Decision
 
 MASTERS = "system:masters"
 ALL = ("*",)
 READ = ("get", "list", "watch")
 WRITE = ("create", "update", "patch", "delete")
-
-PUBLIC_PATHS = ("/healthz", "/livez", "/readyz", "/version", "/version/")
-"""Open to everybody (system:public-info-viewer)."""
-
-DISCOVERY_PATHS = ("/api", "/apis", "/openapi", "/.well-known", "/healthz", "/livez", "/readyz", "/version")
-"""Open, with all below them, to whoever is authenticated (system:discovery)."""
 
 
 class Rule(Struct, frozen=True):
@@ -34,13 +28,12 @@ class Rule(Struct, frozen=True):
     resources: tuple[str, ...]
     names: tuple[str, ...] = ()
 
-    def allows(self, request: Request) -> bool:
-        resource = f"{request.resource}/{_head(request.subresource)}" if request.subresource else request.resource
+    def allows(self, asked: Attributes) -> bool:
         return (
-            _in("create" if request.verb == "connect" else request.verb, self.verbs)
-            and _in(request.group, self.groups)
-            and (_in(resource, self.resources))
-            and (not self.names or request.name in self.names)
+            _in(asked.verb, self.verbs)
+            and _in(asked.group, self.groups)
+            and _in(asked.whole, self.resources)
+            and (not self.names or asked.name in self.names)
         )
 
 
@@ -48,13 +41,8 @@ def _in(value: str, allowed: tuple[str, ...]) -> bool:
     return value in allowed or "*" in allowed
 
 
-def _head(subresource: str) -> str:
-    return subresource.split("/", 1)[0]
-
-
 _EVENTS = Rule(("create", "patch", "update"), ("", "events.k8s.io"), ("events",))
 _LEASES = Rule((*READ, *WRITE), ("coordination.k8s.io",), ("leases",))
-_REVIEWS = ("selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews")
 
 USER_RULES: dict[str, tuple[Rule, ...]] = {
     "system:kube-scheduler": (
@@ -96,7 +84,6 @@ GROUP_RULES: dict[str, tuple[Rule, ...]] = {
         Rule(("create",), ("",), ("pods/eviction", "serviceaccounts/token")),
         Rule(("create",), ("authentication.k8s.io", "authorization.k8s.io"), ALL),
     ),
-    "system:authenticated": (Rule(("create",), ("authorization.k8s.io", "authentication.k8s.io"), _REVIEWS),),
     # A node that joins with a bootstrap token may ask for its certificate and read what it needs for that.
     "system:bootstrappers": (
         Rule(("create", *READ), ("certificates.k8s.io",), ("certificatesigningrequests",)),
@@ -106,55 +93,53 @@ GROUP_RULES: dict[str, tuple[Rule, ...]] = {
 
 
 class Judge(Protocol):
-    """One authorizer: whether it allows a request. No is no veto; the next one is asked."""
+    """One authorizer. No is no veto; the next one is asked."""
 
-    def allows(self, user: UserInfo, request: AnyRequest) -> bool: ...
+    async def decide(self, asked: Attributes) -> Decision: ...
 
 
-class ComponentRules:
+def component_allows(asked: Attributes) -> bool:
     """The rules in this module, by user and by group."""
-
-    def allows(self, user: UserInfo, request: AnyRequest) -> bool:
-        if isinstance(request, RawRequest):
-            return _may_read_path(user, request.path)
-        rules = USER_RULES.get(user.name, ())
-        if any(rule.allows(request) for rule in rules):
-            return True
-        return any(rule.allows(request) for group in user.groups for rule in GROUP_RULES.get(group, ()))
-
-
-def _may_read_path(user: UserInfo, path: str) -> bool:
-    if MASTERS in user.groups or path in PUBLIC_PATHS:
-        return True
-    if "system:authenticated" not in user.groups:
+    if asked.path:
         return False
-    return any(path == prefix or path.startswith(prefix + "/") for prefix in DISCOVERY_PATHS)
+    if any(rule.allows(asked) for rule in USER_RULES.get(asked.user.name, ())):
+        return True
+    return any(rule.allows(asked) for group in asked.user.groups for rule in GROUP_RULES.get(group, ()))
 
 
 class Authorizer:
-    """Asks each judge in turn; when none says yes, the answer is 403 in Kubernetes' wording."""
+    """Asks the component rules, then each judge in turn; when none says yes, the answer is 403 in Kubernetes' words."""
 
-    def __init__(self, judges: Sequence[Judge] | None = None) -> None:
-        self._judges: tuple[Judge, ...] = (ComponentRules(),) if judges is None else tuple(judges)
+    def __init__(self, *judges: Judge) -> None:
+        self._judges = judges
 
     async def authorize(self, request: AnyRequest) -> None:
         """Raise the 403 unless the request is allowed."""
         if MASTERS in request.user.groups:
             return
-        if not any(judge.allows(request.user, request) for judge in self._judges):
-            raise refusal(request)
+        asked = attributes.of(request)
+        decision = await self.decide(asked)
+        if not decision.allowed:
+            raise attributes.refusal(asked, request, decision.reason)
 
+    async def explain(self, asked: Attributes) -> Decision:
+        """The same answer, with a reason where a judge knows one."""
+        for judge in self._judges:
+            if MASTERS not in asked.user.groups and (decision := await judge.decide(asked)).allowed:
+                return decision
+        return await self.decide(asked)
 
-def refusal(request: AnyRequest) -> errors.ApiError:
-    """The 403 for a request."""
-    user = request.user.name
-    if isinstance(request, RawRequest):
-        return errors.forbidden("", "", f'User "{user}" cannot get path "{request.path}"')
-    resource = f"{request.resource}/{request.subresource}" if request.subresource else request.resource
-    # A Namespace is taken to stand in itself; what opens a connection is asked for as a create.
-    namespace = request.name if request.resource == "namespaces" and not request.group else request.namespace
-    where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
-    verb = "create" if request.verb == "connect" else request.verb
-    target = f"{request.resource}.{request.group}" if request.group else request.resource
-    message = f'User "{user}" cannot {verb} resource "{resource}" in API group "{request.group}" {where}'
-    return errors.forbidden(target, request.name, message)
+    async def decide(self, asked: Attributes) -> Decision:
+        """The first yes, else no with what the judges said."""
+        if MASTERS in asked.user.groups:
+            return Decision(True)
+        if component_allows(asked):
+            return Decision(True)
+        reasons = []
+        for judge in self._judges:
+            decision = await judge.decide(asked)
+            if decision.allowed:
+                return decision
+            if decision.reason:
+                reasons.append(decision.reason)
+        return Decision(False, ", ".join(reasons)) if reasons else NO_OPINION

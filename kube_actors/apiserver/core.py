@@ -19,6 +19,7 @@ from kube_actors.apiserver.mirror import Mirrors
 from kube_actors.store.contract import Store
 
 if TYPE_CHECKING:
+    from kube_actors.apiserver.access.access import Access
     from kube_actors.apiserver.admission.chain import Admission
     from kube_actors.apiserver.allocation import Allocators
 
@@ -42,6 +43,7 @@ class Core:
         admission: Admission,
         allocators: Allocators,
         nodes: NodeGateway | None,
+        access: Access,
         authorizer: RequestAuthorizer | None = None,
     ) -> None:
         self.system = system
@@ -51,6 +53,7 @@ class Core:
         self.allocators = allocators
         self.nodes = nodes
         self.authorizer = authorizer
+        self.access = access
         self.facets = FacetCache()
         self.mirrors = Mirrors(store)
 

@@ -11,8 +11,11 @@ from kube_actors.api import errors
 from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import AnyAnswer, Request
 from kube_actors.apiserver import creating, deleting, patching, reading, updating, watching
+from kube_actors.apiserver.access.seeds import GROUPS
 from kube_actors.apiserver.core import Call, Core, refusal
 from kube_actors.apiserver.subresources import COLLECTIONS, SUBRESOURCES
+
+CONTROLLERS = "system:kube-controller-manager"
 
 Serve = Callable[[Call], Awaitable[AnyAnswer]]
 
@@ -33,6 +36,8 @@ async def dispatch(core: Core, request: Request) -> AnyAnswer:
     kind = core.kinds.find(request.group, request.version, request.resource)
     if kind is None:
         raise errors.no_such_resource()
+    if request.group in GROUPS and not core.access.seeds.done and not _follows(request):
+        await core.access.seeds.ensure()
     call = Call(core, kind, request)
     try:
         return await _serve(call)
@@ -40,6 +45,11 @@ async def dispatch(core: Core, request: Request) -> AnyAnswer:
         if not call.warnings:
             raise
         return refusal(error, call.warnings)
+
+
+def _follows(request: Request) -> bool:
+    """The cluster's own controllers need not wait for its first objects: they see them come."""
+    return request.verb in ("list", "watch") and request.user.name == CONTROLLERS
 
 
 async def _serve(call: Call) -> AnyAnswer:

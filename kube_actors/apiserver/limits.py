@@ -44,3 +44,6 @@ DATA_BYTES = 1024 * 1024
 
 SEARCHED_ADDRESSES = 1 << 17
 """Addresses of one range that are looked at in turn when chance finds none; ranges of IPv6 are larger."""
+
+DECISIONS = 8192
+"""Answers of the RBAC authorizer that are remembered until a role or binding changes."""

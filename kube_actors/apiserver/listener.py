@@ -32,6 +32,8 @@ from kube_actors.api.messages import (
     WatchAnswer,
 )
 from kube_actors.apiserver import limits, metrics, negotiation, protobuf, router, views, wire
+from kube_actors.apiserver.access import impersonation
+from kube_actors.apiserver.access.attributes import Attributes, Decision
 from kube_actors.apiserver.authn import WEBSOCKET_TOKEN, Authenticator
 from kube_actors.apiserver.authz import Authorizer as ComponentAuthorizer
 from kube_actors.apiserver.metrics import Metrics
@@ -48,6 +50,8 @@ class Authorizer(Protocol):
     """Says whether a request is allowed."""
 
     async def authorize(self, request: AnyRequest) -> None: ...
+
+    async def decide(self, asked: Attributes) -> Decision: ...
 
 
 class HttpFace:
@@ -76,7 +80,7 @@ class HttpFace:
         started = self._clock.monotonic()
         asked: AnyRequest | None = None
         try:
-            user = self._user(http)
+            user = await self._impersonated(http, self._user(http))
             found = self._route(http, user)
             asked = found.request
             await self._refuse(http, found)
@@ -97,6 +101,14 @@ class HttpFace:
         if authorization is None and wants_websocket(http):
             authorization = _socket_token(http)
         return self._authenticator.authenticate(http.certificate, authorization)
+
+    async def _impersonated(self, http: HttpRequest, user: UserInfo) -> UserInfo:
+        """The user as whom the request is served."""
+        target = impersonation.wanted(http.headers.starting("impersonate-"))
+        if target is None:
+            return user
+        await impersonation.check(user, target, self._authorizer.decide)
+        return impersonation.complete(target)
 
     def _route(self, http: HttpRequest, user: UserInfo) -> router.Route:
         headers = http.headers

@@ -19,6 +19,7 @@ from kube_actors.api.messages import Answer, AnyAnswer, AnyRequest, RawRequest
 from kube_actors.api.node_messages import NodeGateway
 from kube_actors.api.resources import Resources
 from kube_actors.apiserver import bootstrap, compactor, limits
+from kube_actors.apiserver.access.access import Access
 from kube_actors.apiserver.admission import default_steps
 from kube_actors.apiserver.admission.chain import Admission, Step
 from kube_actors.apiserver.allocation import DEFAULT_SERVICE_RANGE, NODE_PORTS, Allocators
@@ -44,7 +45,8 @@ class APIServer:
     """One API server over one store. Restarting means making a new one with the same mailbox and store.
 
     endpoint is where clients outside reach it, published behind the Service default/kubernetes. loopback_endpoints
-    lets Endpoints hold loopback addresses, for a cluster on one host's loopback network.
+    lets Endpoints hold loopback addresses, for a cluster on one host's loopback network. With `access` requests are
+    authorized by it, and its bootstrap policy is made; without, and without an authorizer, all is allowed.
     """
 
     def __init__(
@@ -62,13 +64,15 @@ class APIServer:
         endpoint: tuple[str, int] | None = None,
         loopback_endpoints: bool = False,
         mailbox: Mailbox[Ask[AnyRequest, AnyAnswer]] | None = None,
+        access: Access | None = None,
     ) -> None:
         self.system = system
         self.mailbox: Mailbox[Ask[AnyRequest, AnyAnswer]] = mailbox or Mailbox(limits.MAILBOX, name=NAME)
         self.handled = 0
         self.ready = trio.Event()
         self.raw = raw
-        self._authorizer = authorizer
+        self._authorizer = authorizer or (access.authorizer if access is not None else None)
+        self._seeded = access is not None
         self._endpoint = endpoint
         self.core = Core(
             system,
@@ -77,7 +81,8 @@ class APIServer:
             Admission(default_steps() if admission is None else admission),
             Allocators(system.entropy.split(NAME), service_range, node_ports),
             nodes,
-            authorizer,
+            access or Access(system, store),
+            self._authorizer,
         )
 
     @property
@@ -90,6 +95,8 @@ class APIServer:
         self.ready.set()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(compactor.run, self.core)
+            if self._seeded:
+                nursery.start_soon(self.core.access.seeds.run)
             await serve(self.mailbox, self.handle)
             nursery.cancel_scope.cancel()
 

@@ -16,7 +16,7 @@ from kube_actors.actors import Actor, Ask, Mailbox, RestartPolicy, Supervisor, S
 from kube_actors.api import errors
 from kube_actors.api.messages import Answer, AnyAnswer, AnyRequest, RawRequest, UserInfo
 from kube_actors.api.resources import Resources
-from kube_actors.apiserver import APIServer, Authorizer
+from kube_actors.apiserver import Access, APIServer
 from kube_actors.apiserver.server import refusal
 from kube_actors.client import Client
 from kube_actors.kubeproxy import Locality
@@ -59,6 +59,7 @@ class ControlPlane:
     ) -> None:
         self.resources = Resources()
         self.mailbox: Mailbox[Ask[AnyRequest, AnyAnswer]] = Mailbox(MAILBOX_CAPACITY, name=APISERVER)
+        self.access = Access(system, store)
         self._system = system
         self._config = config
         self._store = store
@@ -112,7 +113,7 @@ class ControlPlane:
             self._store,
             resources=self.resources,
             nodes=self._nodes,
-            authorizer=Authorizer(),
+            access=self.access,
             raw=self._answer_raw,
             service_range=self._addresses.services,
             node_ports=range(first, last + 1),

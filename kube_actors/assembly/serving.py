@@ -18,7 +18,7 @@ import trio
 
 from kube_actors.actors import RestartPolicy, Supervisor, System
 from kube_actors.api.messages import AnyAnswer, AnyRequest, UserInfo
-from kube_actors.apiserver import Authenticator, HttpFace, Token
+from kube_actors.apiserver import Access, Authenticator, HttpFace, Token
 from kube_actors.kubelet import RemoteNodes
 from kube_actors.wire import HttpServer, listen_tcp, server_context
 
@@ -70,13 +70,13 @@ class Serving:
         client = self.pki.client(identity.ADMIN.name, ["system:masters"])
         write_kubeconfig(self.kubeconfig, kubeconfig(self.url, self.ca_certificate, client=client))
 
-    async def start(self, supervisor: Supervisor, handle: Handle) -> None:
+    async def start(self, supervisor: Supervisor, handle: Handle, access: Access) -> None:
         """Answer from now on, by asking `handle`."""
         names = [reachable(self.host), socket.gethostname()]
         first = str(next(ipaddress.ip_network(self._service_range).hosts()))
         pair = self.pki.apiserver(names, service_ip=first)
         tls = server_context(pair.certificate, pair.key, client_ca=self.ca_certificate)
-        face = HttpFace(handle, self.authenticator, self._system)
+        face = HttpFace(handle, self.authenticator, self._system, authorizer=access.authorizer)
 
         def make() -> HttpServer:
             # A server closes what it listens on. Ours stay open under it: while the next one starts, clients wait.

@@ -135,6 +135,8 @@ class WatchStatistics(msgspec.Struct, frozen=True):
     prefix: str
     pending: int
     capacity: int
+    ended: bool = False
+    """The next receive raises."""
 
 
 class StoreError(Exception):

@@ -70,7 +70,7 @@ class Watch:
         return batch
 
     def statistics(self) -> WatchStatistics:
-        return WatchStatistics(self.prefix, len(self._pending), self._capacity)
+        return WatchStatistics(self.prefix, len(self._pending), self._capacity, self._error is not None)
 
     def close(self) -> None:
         if self._error is None:

@@ -42,6 +42,11 @@ class Headers:
         wanted = name.lower().encode()
         return tuple(_text(value) for key, value in self._lines if key == wanted)
 
+    def starting(self, prefix: str) -> tuple[tuple[str, str], ...]:
+        """The lines whose names begin so."""
+        wanted = prefix.encode()
+        return tuple((_text(key), _text(value)) for key, value in self._lines if key.startswith(wanted))
+
     def tokens(self, name: str) -> tuple[str, ...]:
         """The comma-separated members of all lines under this name, stripped, in order."""
         members = (member.strip() for line in self.get_all(name) for member in line.split(","))

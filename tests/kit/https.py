@@ -14,7 +14,7 @@ import trio
 from kube_actors.actors import Entropy, System, SystemClock
 from kube_actors.api.messages import UserInfo
 from kube_actors.api.node_messages import NodeGateway
-from kube_actors.apiserver import APIServer, Authenticator, Authorizer, HttpFace, RawAnswers, Token
+from kube_actors.apiserver import Access, APIServer, Authenticator, HttpFace, RawAnswers, Token
 from kube_actors.apiserver.admission import default_steps
 from kube_actors.assembly.kubeconfig import kubeconfig
 from kube_actors.assembly.pki import Pki
@@ -79,10 +79,11 @@ async def https_apiserver(
     sockets: list[socket.socket] = await listen_tcp("127.0.0.1", port)
     endpoint = ("127.0.0.1", sockets[0].getsockname()[1])
     server_options = {"admission": steps, "endpoint": endpoint, "loopback_endpoints": True, **server_options}
-    server = APIServer(system, store, nodes=nodes, authorizer=Authorizer(), **server_options)
+    access = Access(system, store)
+    server = APIServer(system, store, nodes=nodes, access=access, **server_options)
     server.raw = RawAnswers(system, server.resources, store, address=f"{endpoint[0]}:{endpoint[1]}")
     authenticator = Authenticator(system.clock, [Token(ADMIN_TOKEN, ADMIN), Token("alice-token", ALICE), *tokens])
-    face = HttpFace(server.handle, authenticator, system)
+    face = HttpFace(server.handle, authenticator, system, authorizer=access.authorizer)
     pki = Pki(system.clock.now, system.entropy.serial)
     pair = pki.apiserver(["127.0.0.1"])
     tls = server_context(pair.certificate, pair.key, client_ca=pki.ca_certificate)

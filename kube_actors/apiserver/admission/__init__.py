@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kube_actors.apiserver.access.escalation import Escalation
 from kube_actors.apiserver.admission.certificates import (
     CertificateApproval,
     CertificateSigning,
@@ -46,4 +47,5 @@ def default_steps() -> list[Step]:
         DefaultIngressClass(),
         PodTopologyLabels(),
         ResourceQuota(),
+        Escalation(),
     ]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from kube_actors.api.messages import AnyAnswer
 from kube_actors.apiserver.core import Call
-from kube_actors.apiserver.subresources import binding, ephemeral, eviction, namespaces, scale, streams
+from kube_actors.apiserver.subresources import access_reviews, binding, ephemeral, eviction, namespaces, scale, streams
 
 Serve = Callable[[Call], Awaitable[AnyAnswer]]
 
@@ -22,5 +22,13 @@ SUBRESOURCES: dict[tuple[str, str, str], Serve] = {
 }
 """By group, plural and sub-resource."""
 
-COLLECTIONS: dict[tuple[str, str], Serve] = {("", "bindings"): binding.bind}
+COLLECTIONS: dict[tuple[str, str], Serve] = {
+    ("", "bindings"): binding.bind,
+    ("authorization.k8s.io", "subjectaccessreviews"): access_reviews.subject_access_review,
+    ("authorization.k8s.io", "localsubjectaccessreviews"): access_reviews.local_subject_access_review,
+    ("authorization.k8s.io", "selfsubjectaccessreviews"): access_reviews.self_subject_access_review,
+    ("authorization.k8s.io", "selfsubjectrulesreviews"): access_reviews.self_subject_rules_review,
+    ("authentication.k8s.io", "selfsubjectreviews"): access_reviews.self_subject_review,
+    ("authentication.k8s.io", "tokenreviews"): access_reviews.token_review,
+}
 """Resources that are not stored: what a create on them does."""

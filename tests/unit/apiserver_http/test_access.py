@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 from msgspec import Struct
 
+from kube_actors.actors import Entropy, System, VirtualClock
 from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import ANONYMOUS, RawRequest, Request, UserInfo, Verb
+from kube_actors.apiserver import Access
 from kube_actors.apiserver.authn import Authenticator, Token, TokenFileError, read_tokens
 from kube_actors.apiserver.authz import Authorizer
+from kube_actors.store.memory import MemoryStore
 
 
 class At:
@@ -86,6 +89,11 @@ def request(who: UserInfo, verb: Verb, resource: str, **more: str) -> Request:
     return Request(verb=verb, version="v1", resource=resource, subresource=subresource, user=who, **more)
 
 
+def authorizer() -> Authorizer:
+    """That of a new cluster."""
+    return Access(System(clock=VirtualClock(), entropy=Entropy(1)), MemoryStore()).authorizer
+
+
 ADMIN = user("admin", "system:masters")
 SCHEDULER = user("system:kube-scheduler")
 NODE = user("system:node:a", "system:nodes")
@@ -113,10 +121,10 @@ NODE = user("system:node:a", "system:nodes")
 )
 async def test_who_may_do_what(asked: Request | RawRequest, allowed: bool) -> None:
     if allowed:
-        await Authorizer().authorize(asked)
+        await authorizer().authorize(asked)
         return
     with pytest.raises(ApiError) as raised:
-        await Authorizer().authorize(asked)
+        await authorizer().authorize(asked)
     assert raised.value.code == 403
 
 
@@ -142,6 +150,6 @@ async def test_who_may_do_what(asked: Request | RawRequest, allowed: bool) -> No
 )
 async def test_a_refusal_reads_as_kubernetes_has_it(asked: Request | RawRequest, message: str) -> None:
     with pytest.raises(ApiError) as raised:
-        await Authorizer().authorize(asked)
+        await authorizer().authorize(asked)
     assert raised.value.message == message
     assert raised.value.reason == "Forbidden"
