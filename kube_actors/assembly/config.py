@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from kube_actors._version import KUBERNETES_VERSION
+
 RuntimeName = Literal["auto", "docker", "podman", "simulated"]
 TierName = Literal["auto", "simulated", "loopback", "host"]
 
@@ -93,6 +95,7 @@ class ClusterConfig(Model, frozen=True, kw_only=True):
     tokens: tuple[TokenConfig, ...] = ()
     controllers: ControllersConfig = ControllersConfig()
     feature_gates: dict[str, bool] = {}
+    """Kubernetes' switches. None is one here yet, so each is refused: see `_check_gates`."""
 
     def node_configs(self) -> tuple[NodeConfig, ...]:
         """The nodes one by one, each with its own name."""
@@ -124,6 +127,7 @@ class ClusterConfig(Model, frozen=True, kw_only=True):
         seconds(self.controllers.node_monitor_grace_period, "controllers.nodeMonitorGracePeriod")
         for name, period in self.controllers.periods.items():
             seconds(period, f"controllers.periods.{name}")
+        _check_gates(self.feature_gates)
         return self
 
 
@@ -142,6 +146,15 @@ def _check_nodes(config: ClusterConfig) -> None:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ConfigError(f"nodes: the name {sorted(twice)[0]!r} is given twice")
+
+
+def _check_gates(gates: Mapping[str, bool]) -> None:
+    """A gate that nobody reads would be a promise that nobody keeps, whatever its value."""
+    for name in gates:
+        raise ConfigError(
+            f"featureGates: {name!r} switches nothing here; no gate does yet, every feature is as Kubernetes "
+            f"{KUBERNETES_VERSION} has it by default, so leave it out"
+        )
 
 
 def _check_names(field: str, names: Sequence[str], known: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ without: [scheduler]
 addresses: {tier: loopback, services: 127.96.0.0/16, nodePorts: 31000-31100}
 tokens: [{token: s3cret, user: admin, groups: ["system:masters"]}]
 controllers: {nodeMonitorGracePeriod: 8s, nodeMonitorPeriod: 1}
-featureGates: {SomeGate: true}
+featureGates: {}
 """
 
 
@@ -62,6 +62,11 @@ def test_defaults_are_one_simulated_node_in_memory() -> None:
         ("controllers: {nodeMonitorPeriod: soon}", r"nodeMonitorPeriod: 'soon' is no duration"),
         ("controllers: {periods: {x: 0}}", r"controllers.periods.x: 0.0 must be more"),
         ("tokens: [{token: '', user: u}]", r"tokens\[0\]: token and user must not be empty"),
+        (
+            "featureGates: {SidecarContainers: true}",
+            r"featureGates: 'SidecarContainers' switches nothing here.*leave it",
+        ),
+        ("featureGates: {SidecarContainers: perhaps}", r"Expected `bool`, got `str` - at `\$.featureGates"),
         ("[1, 2]", r"a mapping of fields is expected, not list"),
         ("a: [", r"not YAML"),
     ],
