@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.kit.clusters import RUNTIMES, Namespace, RunningCluster, running_cluster
 from tests.kit.engines import ENGINES, Engine, require_engine
 
 
@@ -31,3 +34,18 @@ def docker_engine() -> Engine:
 def podman_engine() -> Engine:
     require_engine("podman")
     return "podman"
+
+
+@pytest.fixture(scope="module", params=RUNTIMES)
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
+    """A whole cluster on each engine in turn, one for all tests of a module. `REAL` with indirect=True leaves out the
+    simulated one."""
+    with running_cluster(request.param, tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def space(running: RunningCluster) -> Iterator[Namespace]:
+    """A namespace of the test's own in that cluster."""
+    with running.namespace() as namespace:
+        yield namespace

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.kit.clusters import (
-    RUNTIMES,
     Load,
     Namespace,
     RunningCluster,
@@ -22,18 +21,6 @@ from tests.kit.clusters import (
     until,
 )
 from tests.kit.images import TEST_V1, TEST_V2
-
-
-@pytest.fixture(scope="module", params=RUNTIMES)
-def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
-    with running_cluster(request.param, tmp_path_factory.mktemp("cluster")) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def space(running: RunningCluster) -> Iterator[Namespace]:
-    with running.namespace() as namespace:
-        yield namespace
 
 
 def kill(running: RunningCluster, name: str) -> None:

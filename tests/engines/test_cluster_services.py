@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 
 import pytest
 
 from tests.kit.clusters import (
-    RUNTIMES,
+    REAL,
     Load,
     Namespace,
-    RunningCluster,
     deployment,
     http_get,
-    running_cluster,
     service,
     until,
 )
 from tests.kit.images import BUSYBOX, SERVE_PORT, TEST_V1, TEST_V2
-
-
-@pytest.fixture(scope="module", params=RUNTIMES)
-def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
-    with running_cluster(request.param, tmp_path_factory.mktemp("cluster")) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def space(running: RunningCluster) -> Iterator[Namespace]:
-    with running.namespace() as namespace:
-        yield namespace
 
 
 def endpoints(space: Namespace, name: str = "web") -> set[str]:
@@ -138,11 +123,9 @@ def test_a_node_port_and_a_client_that_sticks(space: Namespace) -> None:
     until(lambda: _refused("127.0.0.1", port), what="the node port is closed")
 
 
+# Simulated containers speak HTTP only: there would be a UDP frontend, and nobody behind it.
+@pytest.mark.parametrize("running", REAL, indirect=True)
 def test_a_udp_service(space: Namespace) -> None:
-    if not space.running.real:  # simulated containers speak HTTP only: there is a UDP frontend, and nobody behind it
-        space.apply(service(protocol="UDP", port=53))
-        assert space.get("Service", "web").spec.ports[0].protocol == "UDP"
-        return
     space.apply(deployment(2), service(protocol="UDP", port=53))
     space.rolled_out()
     address = space.address()

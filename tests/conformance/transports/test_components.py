@@ -1,7 +1,7 @@
 """Scheduler, controllers and a node do the same over the channel and over HTTPS, against the same real API server.
 
-One test, two transports: whatever a component may do over the one and not over the other fails here. Time is real, since
-sockets know no other.
+One test, two transports: whatever a component may do over the one and not over the other fails here. Time is real,
+since sockets know no other.
 """
 
 from __future__ import annotations

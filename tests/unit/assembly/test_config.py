@@ -63,10 +63,10 @@ def test_defaults_are_one_simulated_node_in_memory() -> None:
         ("controllers: {periods: {x: 0}}", r"controllers.periods.x: 0.0 must be more"),
         ("tokens: [{token: '', user: u}]", r"tokens\[0\]: token and user must not be empty"),
         (
-            "featureGates: {SidecarContainers: true}",
-            r"featureGates: 'SidecarContainers' switches nothing here.*leave it",
+            "featureGates: {NodeSwap: true}",
+            r"featureGates: 'NodeSwap' switches nothing here.*leave it",
         ),
-        ("featureGates: {SidecarContainers: perhaps}", r"Expected `bool`, got `str` - at `\$.featureGates"),
+        ("featureGates: {NodeSwap: perhaps}", r"Expected `bool`, got `str` - at `\$.featureGates"),
         ("[1, 2]", r"a mapping of fields is expected, not list"),
         ("a: [", r"not YAML"),
     ],
