@@ -39,6 +39,7 @@ class PodActor:
         self._newest: Pod | None = None
         self._writer: StatusWriter | None = None
         self._performer: Performer | None = None
+        self._relabelled = trio.Event()
         self._key = f"Pod {pod.metadata.namespace}/{pod.metadata.name}"
 
     # What others tell it; synchronous.
@@ -111,6 +112,8 @@ class PodActor:
                 self._take(message, performer)
             if _shows(before, self._current()):
                 self._writer.changed()
+            if _relabels(before, self._current()):
+                self._relabelled.set()
 
     async def _receive(self) -> list[model.Event | EngineEvent]:
         due = machine.wake(self._current())
@@ -168,12 +171,18 @@ class PodActor:
             self._context.system.story.tell(self._context.config.name, "volumes not restored", key=self._key)
 
     async def _refresh(self, performer: Performer) -> None:
-        """Keep files that follow the API's objects up to date."""
+        """Keep files that follow the API's objects up to date: now and then, and at once when the pod gets another
+        label or annotation. Some are files themselves; and to annotate a pod is how people ask for it."""
+        period = self._context.config.volume_refresh_seconds
         while True:
-            await trio.sleep(self._context.config.volume_refresh_seconds)
+            # What is fetched for one pod serves the others of its round, but not the next round.
+            max_age = period / 2
+            with trio.move_on_after(period):
+                await self._relabelled.wait()
+                self._relabelled, max_age = trio.Event(), 0.0
             state = self._current()
             if state.stage is PodStage.RUNNING:
-                await patiently(partial(performer.volumes.refresh, state.pod, state.ips))
+                await patiently(partial(performer.volumes.refresh, state.pod, state.ips, max_age))
 
     async def _finalize(self) -> None:
         """The last status, then the object's end: only if it is still this pod, and being deleted."""
@@ -209,3 +218,9 @@ def _shows(before: PodState, after: PodState) -> bool:
         or before.containers is not after.containers
         or before.stage is not after.stage
     )
+
+
+def _relabels(before: PodState, after: PodState) -> bool:
+    """Whether a step brought other labels or annotations."""
+    old, new = before.pod.metadata, after.pod.metadata
+    return old is not new and (old.labels != new.labels or old.annotations != new.annotations)

@@ -66,12 +66,13 @@ class PodVolumes:
         for volume in pod.spec.volumes:
             await self._make(pod, volume, 0.0)
 
-    async def refresh(self, pod: Pod, ips: tuple[str, ...]) -> None:
-        """Bring files up to date with the objects they come from; what cannot be had now stays as it is."""
+    async def refresh(self, pod: Pod, ips: tuple[str, ...], max_age: float) -> None:
+        """Bring files up to date with the objects they come from, as they were so many seconds ago or later; what
+        cannot be had now stays as it is."""
         for volume in pod.spec.volumes:
             if payloads.projections_of(volume) is not None:
                 try:
-                    await self._make(pod, volume, self._context.config.volume_refresh_seconds, ips)
+                    await self._make(pod, volume, max_age, ips)
                 except VolumeError:
                     continue
 

@@ -311,7 +311,12 @@ def test_describe_explain_and_what_there_is(space: Namespace) -> None:
     ):
         assert re.search(line, described), (line, described)
     node = space.kubectl("describe", "node", "node-0").stdout
-    for line in (f"Container Runtime Version: +{space.running.engine}://", "Ready +True", "KubeletReady", "Allocated resources:"):
+    for line in (
+        f"Container Runtime Version: +{space.running.engine}://",
+        "Ready +True",
+        "KubeletReady",
+        "Allocated resources:",
+    ):
         assert re.search(line, node), (line, node)
     assert "FIELD: containers" in space.kubectl("explain", "pod.spec.containers").stdout
     assert re.search(r"deployments +deploy +apps/v1 +true +Deployment", space.kubectl("api-resources").stdout)
