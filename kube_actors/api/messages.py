@@ -63,6 +63,20 @@ class Options(Struct, frozen=True, kw_only=True):
 NO_OPTIONS = Options()
 
 
+class HttpCall(Struct, frozen=True, kw_only=True):
+    """A request as it stood on the wire, for what is passed on to a back end (proxies).
+
+    path is percent-encoded, query without the question mark; headers in order, names in lower case; peer is the
+    client's address.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    peer: str = ""
+
+
 class Request(Struct, frozen=True, kw_only=True):
     """One API request on a resource.
 
@@ -87,6 +101,7 @@ class Request(Struct, frozen=True, kw_only=True):
     params: tuple[tuple[str, str], ...] = ()
     user: UserInfo = ANONYMOUS
     user_agent: str = ""
+    http: HttpCall | None = None
 
 
 class RawRequest(Struct, frozen=True, kw_only=True):
@@ -188,5 +203,24 @@ class SessionAnswer(Struct, frozen=True):
     session: Session
 
 
-AnyAnswer = Answer | WatchAnswer | StreamAnswer | SessionAnswer
+class Pipe(Protocol):
+    """Bytes both ways, of a protocol that is nobody's business here."""
+
+    async def send(self, data: bytes) -> None: ...
+
+    async def receive_some(self) -> bytes:
+        """Wait for bytes; b"" is the end."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class TunnelAnswer(Struct, frozen=True, kw_only=True):
+    """The answer of a back end that has switched protocols: 101 with these headers, then bytes."""
+
+    pipe: Pipe
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+AnyAnswer = Answer | WatchAnswer | StreamAnswer | SessionAnswer | TunnelAnswer
 AnyRequest = Request | RawRequest

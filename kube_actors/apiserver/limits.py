@@ -47,3 +47,6 @@ SEARCHED_ADDRESSES = 1 << 17
 
 DECISIONS = 8192
 """Answers of the RBAC authorizer that are remembered until a role or binding changes."""
+
+PROXY_WHOLE_BYTES = 1024 * 1024
+"""A back end's answer up to this is passed on in one piece, and its links are rewritten; a longer one streams."""

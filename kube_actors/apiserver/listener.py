@@ -25,9 +25,11 @@ from kube_actors.api.messages import (
     Answer,
     AnyAnswer,
     AnyRequest,
+    HttpCall,
     RawRequest,
     Request,
     StreamAnswer,
+    TunnelAnswer,
     UserInfo,
     WatchAnswer,
 )
@@ -129,6 +131,7 @@ class HttpFace:
             if_none_match=headers.get("if-none-match") or "",
             user=user,
             user_agent=headers.get("user-agent") or "",
+            http=_as_it_came(http) if "/proxy" in http.path else None,
         )
         return router.Route(found.request, found.refusal or unreadable)
 
@@ -154,6 +157,8 @@ class HttpFace:
             return wire.watching(http, answer, view, audit_id, ended)
         if isinstance(answer, StreamAnswer):
             return wire.streaming(http, answer, audit_id, ended)
+        if isinstance(answer, TunnelAnswer):
+            return wire.tunnel(answer, audit_id, ended)
         return wire.session(http, answer, ended)
 
     def _in_form(self, http: HttpRequest, asked: AnyRequest, answer: Answer) -> Answer:
@@ -161,7 +166,7 @@ class HttpFace:
         if isinstance(asked, RawRequest) and asked.path == "/metrics" and answer.status == 200:
             # Whoever answers on HTTP counts it: these figures stand beside the server's own.
             return structs.replace(answer, body=answer.body + metrics.render(self.metrics.families()))
-        if not answer.content_type.startswith("application/json"):
+        if not answer.content_type.startswith("application/json") or _is_passed_on(asked):
             return answer
         body, content_type = answer.body, answer.content_type
         if isinstance(asked, Request):
@@ -201,7 +206,18 @@ def _unfit(http: HttpRequest, asked: AnyRequest) -> ApiError | None:
 
 def _is_raw(asked: Request) -> bool:
     """Whether what is read is no object: its form is its own."""
-    return asked.subresource == "log" or asked.verb == "connect"
+    return asked.subresource == "log" or asked.verb == "connect" or _is_passed_on(asked)
+
+
+def _is_passed_on(asked: AnyRequest) -> bool:
+    """Whether a back end answers: what it says goes to the client as it is."""
+    return isinstance(asked, Request) and asked.http is not None
+
+
+def _as_it_came(http: HttpRequest) -> HttpCall:
+    return HttpCall(
+        method=http.method, path=http.path, query=http.query, headers=tuple(http.headers), peer=http.peer[0]
+    )
 
 
 def _param(http: HttpRequest, name: str) -> str:

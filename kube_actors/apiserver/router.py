@@ -21,6 +21,7 @@ from kube_actors.api.messages import (
     JSON,
     NO_OPTIONS,
     AnyRequest,
+    HttpCall,
     Options,
     RawRequest,
     Request,
@@ -108,8 +109,9 @@ def route(
     if_none_match: str = "",
     user: UserInfo = ANONYMOUS,
     user_agent: str = "",
+    http: HttpCall | None = None,
 ) -> Route:
-    """The request. path is as it came, percent-encoded; query pairs are decoded."""
+    """The request. path is as it came, percent-encoded; query pairs are decoded. http is for what is passed on."""
     place = _place(path)
     if place is None:
         raw = RawRequest(path=unquote(path), params=tuple(query), accept=accept, if_none_match=if_none_match, user=user)
@@ -141,6 +143,7 @@ def route(
         params=params,
         user=user,
         user_agent=user_agent,
+        http=http,
     )
     return Route(request, refusal)
 
@@ -174,9 +177,12 @@ def _place(path: str) -> _Place | None:
 
 
 def _verb(method: str, place: _Place, query: Pairs) -> tuple[Verb, ApiError | None]:
-    if place.subresource.partition("/")[0] in CONNECTS:
-        return "connect", None
+    head = place.subresource.partition("/")[0]
     verb = _METHODS.get(method)
+    if head == "proxy":  # what it does there is the back end's business; here it counts as what the method says
+        return verb or "get", None
+    if head in CONNECTS:
+        return "connect", None
     if verb is None:
         return "get", errors.method_not_allowed()
     if place.watched:

@@ -18,6 +18,7 @@ from kube_actors.api.messages import (
     EventStream,
     SessionAnswer,
     StreamAnswer,
+    TunnelAnswer,
     WatchAnswer,
 )
 from kube_actors.apiserver import remote
@@ -29,11 +30,13 @@ from kube_actors.wire import (
     HttpResponse,
     Send,
     StreamResponse,
+    TunnelUpgrade,
     WebSocketClosed,
     WebSocketUpgrade,
     choose_subprotocol,
     wants_websocket,
 )
+from kube_actors.wire.tunnel import Tunnel, relay
 
 if TYPE_CHECKING:
     from kube_actors.wire.websocket import WebSocket
@@ -82,6 +85,8 @@ def release(answer: AnyAnswer) -> None:
             body.close()
         case SessionAnswer(session=session):
             session.close()
+        case TunnelAnswer(pipe=pipe):
+            pipe.close()
         case _:
             pass
 
@@ -166,6 +171,18 @@ async def _copy(send: Send, stream: ByteStream) -> None:
             await send(data)
     finally:
         stream.close()
+
+
+def tunnel(answer: TunnelAnswer, audit_id: str, ended: Callable[[], None]) -> HttpAnswer:
+    """A back end's own protocol, passed on."""
+
+    async def handle(near: Tunnel) -> None:
+        try:
+            await relay(near, answer.pipe)
+        finally:
+            ended()
+
+    return TunnelUpgrade((("Audit-Id", audit_id), *answer.headers), handle)
 
 
 def session(request: HttpRequest, answer: SessionAnswer, ended: Callable[[], None]) -> HttpAnswer:

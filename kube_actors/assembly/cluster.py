@@ -177,8 +177,10 @@ class Cluster:
             store = await open_store(config.store)
             stack.push_async_callback(store.aclose)
             self.store = store
-            tier = addresses.choose_tier(config.addresses, listens=config.listen is not None, engine=choice.name)
             node_configs = config.node_configs()
+            # A bare API server opens no sockets for Services: its Service addresses are Kubernetes' own range.
+            serves = config.listen is not None and bool(node_configs or "proxy" not in config.without)
+            tier = addresses.choose_tier(config.addresses, listens=serves, engine=choice.name)
             self.addresses = addresses.choose(
                 config.addresses,
                 tier,

@@ -24,6 +24,7 @@ from kube_actors.api.messages import (
     Session,
     SessionAnswer,
     StreamAnswer,
+    TunnelAnswer,
     UserInfo,
     WatchAnswer,
 )
@@ -58,6 +59,8 @@ def release(answer: AnyAnswer) -> None:
             body.close()
         case SessionAnswer(session=session):
             session.close()
+        case TunnelAnswer(pipe=pipe):
+            pipe.close()
         case _:
             pass
 

@@ -16,7 +16,16 @@ import trio
 from .encode import CONTINUE, DateLine
 from .errors import BodyTooLarge, PeerGone, Refused
 from .limits import Limits
-from .messages import Answer, Handler, Headers, HttpRequest, HttpResponse, StreamResponse, WebSocketUpgrade
+from .messages import (
+    Answer,
+    Handler,
+    Headers,
+    HttpRequest,
+    HttpResponse,
+    StreamResponse,
+    TunnelUpgrade,
+    WebSocketUpgrade,
+)
 from .parser import Incoming, RequestParser
 from .responder import Responder
 from .transport import Transport
@@ -216,8 +225,11 @@ class Connection:
                 return False
             complete = await self._responder.stream(request, answer, close)
             return complete and not close and request.version != "1.0"
-        assert isinstance(answer, WebSocketUpgrade), f"a handler answered {type(answer).__name__}"
         trailing, self._trailing = self._trailing, b""
+        if isinstance(answer, TunnelUpgrade):
+            await self._responder.tunnel(request, answer, trailing)
+            return False
+        assert isinstance(answer, WebSocketUpgrade), f"a handler answered {type(answer).__name__}"
         await self._responder.upgrade(request, answer, trailing)
         return False
 

@@ -11,6 +11,7 @@ import msgspec
 from .errors import BodyTooLarge
 
 if TYPE_CHECKING:
+    from .tunnel import Tunnel
     from .websocket import WebSocket
 
 HeaderPairs = tuple[tuple[str, str], ...]
@@ -159,7 +160,17 @@ class WebSocketUpgrade(msgspec.Struct, frozen=True):
     headers: HeaderPairs = ()
 
 
-Answer = HttpResponse | StreamResponse | WebSocketUpgrade
+class TunnelUpgrade(msgspec.Struct, frozen=True):
+    """Answer to a request that asks for another protocol: 101 with these headers, then `handle(tunnel)`.
+
+    `handle` is cancelled soon after the client has ended its side.
+    """
+
+    headers: HeaderPairs
+    handle: Callable[[Tunnel], Awaitable[None]]
+
+
+Answer = HttpResponse | StreamResponse | WebSocketUpgrade | TunnelUpgrade
 Handler = Callable[[HttpRequest], Awaitable[Answer]]
 
 

@@ -10,9 +10,18 @@ import trio
 from .encode import DateLine, accepts_gzip, encode_head, gzip, has_body
 from .errors import PeerGone, WebSocketClosed
 from .limits import MOVE_TO_THREAD_BYTES, Limits
-from .messages import HeaderPairs, HttpRequest, HttpResponse, StreamResponse, WebSocketUpgrade, wants_websocket
+from .messages import (
+    HeaderPairs,
+    HttpRequest,
+    HttpResponse,
+    StreamResponse,
+    TunnelUpgrade,
+    WebSocketUpgrade,
+    wants_websocket,
+)
 from .stream import BodyStream
 from .transport import Transport
+from .tunnel import Tunnel
 
 if TYPE_CHECKING:
     from .websocket import WebSocket
@@ -29,7 +38,7 @@ class Responder:
         self._transport = transport
         self._limits = limits
         self._date = date
-        self.websocket: WebSocket | None = None  # open, or closing
+        self.websocket: WebSocket | Tunnel | None = None  # open, or closing
         self.producing: trio.CancelScope | None = None  # around a streamed answer's producer
 
     async def plain(self, request: HttpRequest, response: HttpResponse, close: bool) -> None:
@@ -125,6 +134,22 @@ class Responder:
                     log.exception("the WebSocket for %s failed", request.path)
                     await ws.aclose(INTERNAL_ERROR, "internal error")
             nursery.cancel_scope.cancel()
+
+    async def tunnel(self, request: HttpRequest, answer: TunnelUpgrade, trailing: bytes) -> None:
+        """101, then bytes both ways until the handler returns."""
+        tunnel = Tunnel(self._transport, self._limits, trailing)
+        try:
+            await self._transport.send(encode_head(101, answer.headers))
+        except PeerGone:
+            tunnel.feed_eof()  # the handler runs all the same: it holds what has to be freed
+        self.websocket = tunnel
+        try:
+            await answer.handle(tunnel)
+        except PeerGone:
+            return
+        except Exception:
+            # Boundary: the handler's fault, told to the log; the client sees its connection end.
+            log.exception("the tunnel for %s failed", request.path)
 
     async def _follow_peer(self, ws: WebSocket, handling: trio.CancelScope) -> None:
         """A handler does not outlive its client, but gets a moment to end by itself."""

@@ -6,7 +6,16 @@ from collections.abc import Awaitable, Callable
 
 from kube_actors.api.messages import AnyAnswer
 from kube_actors.apiserver.core import Call
-from kube_actors.apiserver.subresources import access_reviews, binding, ephemeral, eviction, namespaces, scale, streams
+from kube_actors.apiserver.subresources import (
+    access_reviews,
+    binding,
+    ephemeral,
+    eviction,
+    namespaces,
+    proxy,
+    scale,
+    streams,
+)
 
 Serve = Callable[[Call], Awaitable[AnyAnswer]]
 
@@ -18,6 +27,9 @@ SUBRESOURCES: dict[tuple[str, str, str], Serve] = {
     ("", "pods", "attach"): streams.attach,
     ("", "pods", "ephemeralcontainers"): ephemeral.ephemeral_containers,
     ("", "namespaces", "finalize"): namespaces.finalize,
+    ("", "pods", "proxy"): proxy.pod,
+    ("", "services", "proxy"): proxy.service,
+    ("", "nodes", "proxy"): proxy.node,
     ("*", "*", "scale"): scale.scale,
 }
 """By group, plural and sub-resource."""
