@@ -83,8 +83,8 @@ class Authenticator:
             if certificate.common_name and certificate.valid_at(self._clock.now()):
                 return _authenticated(UserInfo(name=certificate.common_name, groups=tuple(certificate.organizations)))
             wrong = True
-        if authorization is not None and authorization[: len(BEARER)].lower() == BEARER:
-            secret = authorization[len(BEARER) :].strip()
+        secret = bearer(authorization)
+        if secret is not None:
             user = self._user_of(secret)
             if user is not None:
                 return _authenticated(user)
@@ -101,6 +101,13 @@ class Authenticator:
             if hmac.compare_digest(token.secret.encode(), offered):
                 found = token.user
         return found
+
+
+def bearer(authorization: str | None) -> str | None:
+    """The token in an Authorization header; None when there is none of this kind."""
+    if authorization is None or authorization[: len(BEARER)].lower() != BEARER:
+        return None
+    return authorization[len(BEARER) :].strip()
 
 
 def _authenticated(user: UserInfo) -> UserInfo:

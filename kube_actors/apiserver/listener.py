@@ -13,7 +13,6 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Protocol
 
 import trio
 from msgspec import structs
@@ -35,9 +34,8 @@ from kube_actors.api.messages import (
 )
 from kube_actors.apiserver import limits, metrics, negotiation, protobuf, router, views, wire
 from kube_actors.apiserver.access import impersonation
-from kube_actors.apiserver.access.attributes import Attributes, Decision
-from kube_actors.apiserver.authn import WEBSOCKET_TOKEN, Authenticator
-from kube_actors.apiserver.authz import Authorizer as ComponentAuthorizer
+from kube_actors.apiserver.access.access import Access
+from kube_actors.apiserver.authn import WEBSOCKET_TOKEN
 from kube_actors.apiserver.metrics import Metrics
 from kube_actors.apiserver.negotiation import View
 from kube_actors.apiserver.views import PrinterFor
@@ -48,30 +46,20 @@ Handle = Callable[[AnyRequest], Awaitable[AnyAnswer]]
 _INDENTED_FOR = ("curl", "Wget", "Mozilla/5.0")
 
 
-class Authorizer(Protocol):
-    """Says whether a request is allowed."""
-
-    async def authorize(self, request: AnyRequest) -> None: ...
-
-    async def decide(self, asked: Attributes) -> Decision: ...
-
-
 class HttpFace:
     """The handler of an `HttpServer`. `handle` may go to another server every time: it survives restarts beneath."""
 
     def __init__(
         self,
         handle: Handle,
-        authenticator: Authenticator,
+        access: Access,
         system: System,
         *,
-        authorizer: Authorizer | None = None,
         printer_for: PrinterFor = views.no_printer,
     ) -> None:
         self.metrics = Metrics()
         self._handle = handle
-        self._authenticator = authenticator
-        self._authorizer = authorizer or ComponentAuthorizer()
+        self._access = access
         self._clock = system.clock
         self._entropy = system.entropy.split("http")
         self._printer_for = printer_for
@@ -82,7 +70,7 @@ class HttpFace:
         started = self._clock.monotonic()
         asked: AnyRequest | None = None
         try:
-            user = await self._impersonated(http, self._user(http))
+            user = await self._impersonated(http, await self._user(http))
             found = self._route(http, user)
             asked = found.request
             await self._refuse(http, found)
@@ -98,18 +86,18 @@ class HttpFace:
         self.metrics.observe(asked, http.method, status, self._clock.monotonic() - started)
         return rendered
 
-    def _user(self, http: HttpRequest) -> UserInfo:
+    async def _user(self, http: HttpRequest) -> UserInfo:
         authorization = http.headers.get("authorization")
         if authorization is None and wants_websocket(http):
             authorization = _socket_token(http)
-        return self._authenticator.authenticate(http.certificate, authorization)
+        return await self._access.authenticate(http.certificate, authorization)
 
     async def _impersonated(self, http: HttpRequest, user: UserInfo) -> UserInfo:
         """The user as whom the request is served."""
         target = impersonation.wanted(http.headers.starting("impersonate-"))
         if target is None:
             return user
-        await impersonation.check(user, target, self._authorizer.decide)
+        await impersonation.check(user, target, self._access.authorizer.decide)
         return impersonation.complete(target)
 
     def _route(self, http: HttpRequest, user: UserInfo) -> router.Route:
@@ -140,7 +128,7 @@ class HttpFace:
         refusal = found.refusal or _unfit(http, found.request)
         if refusal is None:
             return
-        await self._authorizer.authorize(found.request)
+        await self._access.authorizer.authorize(found.request)
         raise refusal
 
     def _render(self, http: HttpRequest, asked: AnyRequest, answer: AnyAnswer, audit_id: str) -> HttpAnswer:

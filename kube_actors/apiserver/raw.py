@@ -37,7 +37,8 @@ _HEALTH = ("healthz", "livez", "readyz")
 
 
 class RawAnswers:
-    """Answers raw requests. `checks` are further readiness checks by name; `families` further metrics.
+    """Answers raw requests. `checks` are further readiness checks by name, `families` further metrics, `pages` further
+    documents by path.
 
     resources may be changed while this runs (custom resources): documents are made anew when it differs.
     """
@@ -51,6 +52,7 @@ class RawAnswers:
         checks: Mapping[str, Check] | None = None,
         families: Callable[[], Iterable[Family]] | None = None,
         address: str = "",
+        pages: Mapping[str, Callable[[], Answer]] | None = None,
     ) -> None:
         self.resources = resources
         self.address = address
@@ -58,6 +60,7 @@ class RawAnswers:
         self._store = store
         self._checks: dict[str, Check] = {"ping": health.passes, **(checks or {})}
         self._families = families
+        self._pages = pages or {}
         self._openapi = OpenAPI(resources)
         self._documents: dict[str, bytes] = {}
         self._documents_of: tuple[Resource, ...] = ()
@@ -80,7 +83,8 @@ class RawAnswers:
             case "metrics" if path == "/metrics":
                 return Answer(body=metrics.render(self._all_families()), content_type=metrics.CONTENT_TYPE)
             case _:
-                return PAGE_NOT_FOUND
+                page = self._pages.get(path)
+                return page() if page is not None else PAGE_NOT_FOUND
 
     # -- documents --------------------------------------------------------------------------------------------
 
@@ -159,7 +163,7 @@ class RawAnswers:
             yield from self._families()
 
     def _paths(self) -> list[str]:
-        found = {"/api", "/apis", "/metrics", "/openapi/v2", "/openapi/v3", "/version"}
+        found = {"/api", "/apis", "/metrics", "/openapi/v2", "/openapi/v3", "/version", *self._pages}
         for endpoint in _HEALTH:
             found.add(f"/{endpoint}")
             found |= {f"/{endpoint}/{name}" for name in self._checks}

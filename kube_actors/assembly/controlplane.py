@@ -59,7 +59,7 @@ class ControlPlane:
     ) -> None:
         self.resources = Resources()
         self.mailbox: Mailbox[Ask[AnyRequest, AnyAnswer]] = Mailbox(MAILBOX_CAPACITY, name=APISERVER)
-        self.access = Access(system, store)
+        self.access = Access(system, store, token_key=serving.pki.service_account_key if serving is not None else None)
         self._system = system
         self._config = config
         self._store = store
@@ -129,7 +129,8 @@ class ControlPlane:
             from kube_actors.apiserver import RawAnswers  # lazy: heavy import
 
             where = self._serving.url.removeprefix("https://") if self._serving is not None else ""
-            self._raw = RawAnswers(self._system, self.resources, self._store, address=where)
+            pages = self.access.tokens.pages(where)
+            self._raw = RawAnswers(self._system, self.resources, self._store, address=where, pages=pages)
         return await self._raw(request)
 
     async def start_components(

@@ -76,7 +76,8 @@ class Serving:
         first = str(next(ipaddress.ip_network(self._service_range).hosts()))
         pair = self.pki.apiserver(names, service_ip=first)
         tls = server_context(pair.certificate, pair.key, client_ca=self.ca_certificate)
-        face = HttpFace(handle, self.authenticator, self._system, authorizer=access.authorizer)
+        access.authenticator = self.authenticator
+        face = HttpFace(handle, access, self._system)
 
         def make() -> HttpServer:
             # A server closes what it listens on. Ours stay open under it: while the next one starts, clients wait.

@@ -81,9 +81,13 @@ async def https_apiserver(
     server_options = {"admission": steps, "endpoint": endpoint, "loopback_endpoints": True, **server_options}
     access = Access(system, store)
     server = APIServer(system, store, nodes=nodes, access=access, **server_options)
-    server.raw = RawAnswers(system, server.resources, store, address=f"{endpoint[0]}:{endpoint[1]}")
-    authenticator = Authenticator(system.clock, [Token(ADMIN_TOKEN, ADMIN), Token("alice-token", ALICE), *tokens])
-    face = HttpFace(server.handle, authenticator, system, authorizer=access.authorizer)
+    server.raw = RawAnswers(
+        system, server.resources, store, address=f"{endpoint[0]}:{endpoint[1]}", pages=access.tokens.pages("")
+    )
+    access.authenticator = Authenticator(
+        system.clock, [Token(ADMIN_TOKEN, ADMIN), Token("alice-token", ALICE), *tokens]
+    )
+    face = HttpFace(server.handle, access, system)
     pki = Pki(system.clock.now, system.entropy.serial)
     pair = pki.apiserver(["127.0.0.1"])
     tls = server_context(pair.certificate, pair.key, client_ca=pki.ca_certificate)

@@ -15,6 +15,7 @@ from kube_actors.apiserver.subresources import (
     proxy,
     scale,
     streams,
+    token_request,
 )
 
 Serve = Callable[[Call], Awaitable[AnyAnswer]]
@@ -30,6 +31,7 @@ SUBRESOURCES: dict[tuple[str, str, str], Serve] = {
     ("", "pods", "proxy"): proxy.pod,
     ("", "services", "proxy"): proxy.service,
     ("", "nodes", "proxy"): proxy.node,
+    ("", "serviceaccounts", "token"): token_request.token,
     ("*", "*", "scale"): scale.scale,
 }
 """By group, plural and sub-resource."""

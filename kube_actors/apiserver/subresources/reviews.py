@@ -29,5 +29,10 @@ def scale_kind() -> Kind:
 
 
 @functools.cache
+def token_request_kind() -> Kind:
+    return _transient("authentication.k8s.io", "v1", "TokenRequest")
+
+
+@functools.cache
 def eviction_kind() -> Kind:
     return _transient("policy", "v1", "Eviction")

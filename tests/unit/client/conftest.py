@@ -9,7 +9,7 @@ import pytest
 import trio.testing
 
 from kube_actors.actors import Entropy
-from kube_actors.apiserver.authn import Authenticator, Token
+from kube_actors.apiserver import Access, Authenticator, Token
 from kube_actors.apiserver.listener import HttpFace, serve
 from kube_actors.assembly.pki import Pki
 from kube_actors.client import ChannelTransport, Client, HTTPConfig, HTTPTransport
@@ -34,7 +34,9 @@ async def over_https(api: RunningAPIServer) -> AsyncIterator[Client]:
     clock, entropy = api.system.clock, Entropy(3)
     pki = Pki(clock.now, entropy.serial)
     pair = pki.serving("kube-apiserver", ["127.0.0.1"])
-    face = HttpFace(api.server.handle, Authenticator(clock, [Token("secret", TESTER)]), api.system)
+    access = Access(api.system, api.store)
+    access.authenticator = Authenticator(clock, [Token("secret", TESTER)])
+    face = HttpFace(api.server.handle, access, api.system)
     async with serve(face, "127.0.0.1", 0, tls=server_context(pair.certificate, pair.key)) as server:
         config = HTTPConfig(
             server=f"https://127.0.0.1:{server.port}",
