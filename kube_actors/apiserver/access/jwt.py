@@ -63,7 +63,7 @@ class Signer:
         from cryptography.exceptions import InvalidSignature  # lazy: heavy import
         from cryptography.hazmat.primitives import hashes
         from cryptography.hazmat.primitives.asymmetric import ec
-        from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+        from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature  # lazy: heavy import
 
         signed, _, signature = token.encode().rpartition(b".")
         head, _, payload = signed.partition(b".")
