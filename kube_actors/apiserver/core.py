@@ -56,6 +56,8 @@ class Core:
         self.access = access
         self.facets = FacetCache()
         self.mirrors = Mirrors(store)
+        self.closers: list[Callable[[], Awaitable[None]]] = []
+        """What is to be closed when the server ends, by those who opened it at their first use."""
 
     def now_text(self) -> str:
         return time.format_time(self.system.clock.now())

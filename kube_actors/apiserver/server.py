@@ -93,12 +93,16 @@ class APIServer:
         """Bring the cluster's own objects up, then serve until cancelled."""
         await bootstrap.run(self.core, self._endpoint)
         self.ready.set()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(compactor.run, self.core)
-            if self._seeded:
-                nursery.start_soon(self.core.access.seeds.run)
-            await serve(self.mailbox, self.handle)
-            nursery.cancel_scope.cancel()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(compactor.run, self.core)
+                if self._seeded:
+                    nursery.start_soon(self.core.access.seeds.run)
+                await serve(self.mailbox, self.handle)
+                nursery.cancel_scope.cancel()
+        finally:
+            for close in self.core.closers:
+                await close()
 
     async def handle(self, request: AnyRequest) -> AnyAnswer:
         """Answer one request. Never raises but for cancellation."""

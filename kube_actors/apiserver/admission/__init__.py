@@ -25,6 +25,7 @@ from kube_actors.apiserver.admission.storage import (
 )
 from kube_actors.apiserver.admission.tolerations import DefaultTolerationSeconds
 from kube_actors.apiserver.admission.topology import PodTopologyLabels
+from kube_actors.apiserver.admission.webhooks import MutatingAdmissionWebhook, ValidatingAdmissionWebhook
 
 
 def default_steps() -> list[Step]:
@@ -46,6 +47,8 @@ def default_steps() -> list[Step]:
         CertificateSubjectRestriction(),
         DefaultIngressClass(),
         PodTopologyLabels(),
+        MutatingAdmissionWebhook(),
+        ValidatingAdmissionWebhook(),
         ResourceQuota(),
         Escalation(),
     ]

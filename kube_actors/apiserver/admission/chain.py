@@ -17,14 +17,31 @@ JSONObject = dict[str, Any]
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 
 
+class Rounds:
+    """Which parts of one completing step ask to be asked again once others have changed the object after them."""
+
+    __slots__ = ("due", "last", "seen")
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+        self.due: set[str] = set()
+        self.last: bytes | None = None
+
+    def changed(self) -> None:
+        """The object has changed: all that was asked before is to be asked again."""
+        self.due |= self.seen
+        self.seen = set()
+
+
 class Attempt:
     """One write as admission sees it: obj is None for a delete, old is None for a create.
 
-    obj of a CONNECT is the options object. options is the write's own options object, as webhooks are shown it.
-    A step that replaces obj says so by assigning it.
+    obj of a CONNECT is the options object. A step that makes another object of obj changes it in place.
     """
 
-    __slots__ = ("call", "name", "namespace", "obj", "old", "operation", "subresource")
+    __slots__ = (
+        "_rounds", "again", "call", "is_again", "name", "namespace", "obj", "old", "operation", "subresource",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -42,7 +59,29 @@ class Attempt:
         self.old = old
         self.subresource = subresource
         self.name = call.name if name is None else name
-        self.namespace = call.namespace
+        resource = call.kind.resource
+        self.namespace = self.name if resource.plural == "namespaces" and not resource.group else call.namespace
+        self.again = False
+        """Set by a step that has changed the object so that the earlier steps should see it once more."""
+        self.is_again = False
+        self._rounds: dict[str, Rounds] | None = None
+
+    def rounds(self, step: str) -> Rounds:
+        if self._rounds is None:
+            self._rounds = {}
+        return self._rounds.setdefault(step, Rounds())
+
+    @property
+    def shown_kind(self) -> tuple[str, str, str]:
+        """Group, version and kind of obj, which for a sub-resource may be another one."""
+        resource = self.call.kind.resource
+        if self.operation == "CONNECT" and self.obj is not None:
+            return "", "v1", self.obj["kind"]
+        if self.subresource:
+            known = resource.subresources.get(self.subresource.partition("/")[0])
+            if known is not None:
+                return known.group or resource.group, known.version or resource.version, known.kind
+        return resource.gvk
 
     def concerns(self, group: str, plural: str) -> bool:
         """Whether the write is on this resource itself, no sub-resource of it."""
@@ -91,6 +130,10 @@ class Admission:
     async def complete(self, attempt: Attempt) -> None:
         for step in self._completing:
             await step.complete(attempt)
+        if attempt.again:
+            attempt.again, attempt.is_again = False, True
+            for step in self._completing:
+                await step.complete(attempt)
 
     async def check(self, attempt: Attempt) -> None:
         for step in self._checking:

@@ -12,7 +12,7 @@ from kube_actors.api import field_errors as fields
 from kube_actors.api.errors import Status
 from kube_actors.api.messages import AnyAnswer
 from kube_actors.apiserver import bodies, updating
-from kube_actors.apiserver.admission.chain import Attempt
+from kube_actors.apiserver.admission.connecting import admit_create
 from kube_actors.apiserver.conditions import set_pod_condition
 from kube_actors.apiserver.core import Call
 
@@ -31,9 +31,7 @@ async def bind(call: Call) -> AnyAnswer:
     if given and given != name:
         raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
     if call.request.subresource:
-        attempt = Attempt(call, "CREATE", binding, None, "binding")
-        await core.admission.complete(attempt)
-        await core.admission.check(attempt)
+        await admit_create(call, binding)
     node = _target(name, binding)
     pods = core.kinds.get("", "v1", "pods")
     now = core.now_text()

@@ -14,6 +14,7 @@ from kube_actors.api.errors import Cause, Status
 from kube_actors.api.messages import AnyAnswer
 from kube_actors.api.types.meta_v1 import LabelSelector
 from kube_actors.apiserver import bodies, delete_options, deleting, encoding, reading, updating
+from kube_actors.apiserver.admission.connecting import admit_create
 from kube_actors.apiserver.conditions import set_pod_condition
 from kube_actors.apiserver.core import Call
 from kube_actors.apiserver.strategies.pods import FINISHED
@@ -37,6 +38,7 @@ async def evict(call: Call) -> AnyAnswer:
     given = eviction["metadata"].get("name", "")
     if given and given != call.name:
         raise errors.bad_request("name in URL does not match name in Eviction object")
+    await admit_create(call, eviction)
     options = delete_options.from_object(call, eviction.get("deleteOptions") or {})
     entry = await reading.find(call)
     pod = encoding.decode(entry.value)

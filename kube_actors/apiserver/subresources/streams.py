@@ -15,6 +15,7 @@ from kube_actors.api import field_errors as fields
 from kube_actors.api.messages import AnyAnswer, SessionAnswer, StreamAnswer
 from kube_actors.api.node_messages import AttachRequest, ExecRequest, LogRequest, NodeEndpoint, NodeService
 from kube_actors.apiserver import encoding, reading
+from kube_actors.apiserver.admission.connecting import admit_connect
 from kube_actors.apiserver.core import Call
 from kube_actors.apiserver.strategies import pod_defaults
 
@@ -107,6 +108,7 @@ async def exec_(call: Call) -> AnyAnswer:
     command = given.all("command")
     if not command:
         raise errors.bad_request("you must specify at least 1 command for the container")
+    await admit_connect(call, "PodExecOptions", call.request.params)
     pod, container, node = await _running(call, given.text("container"))
     request = ExecRequest(
         namespace=call.namespace,
@@ -126,6 +128,7 @@ async def attach(call: Call) -> AnyAnswer:
     given = Parameters(call.request.params)
     stdin, stdout, stderr, tty = (given.flag(key) for key in ("stdin", "stdout", "stderr", "tty"))
     _check_streams(stdin, stdout, stderr)
+    await admit_connect(call, "PodAttachOptions", call.request.params)
     pod, container, node = await _running(call, given.text("container"))
     request = AttachRequest(
         namespace=call.namespace,
