@@ -141,11 +141,16 @@ def _check_nodes(config: ClusterConfig) -> None:
             raise ConfigError(f"nodes[{place}].count: {node.count} must be at least 1")
     names = [node.name for node in config.node_configs()]
     for place, name in enumerate(names):
-        if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", name):
-            raise ConfigError(f"nodes[{place}].name: {name!r} is not a lower-case DNS name (letters, digits, - and .)")
+        check_node_name(f"nodes[{place}].name", name)
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ConfigError(f"nodes: the name {sorted(twice)[0]!r} is given twice")
+
+
+def check_node_name(field: str, name: str) -> None:
+    """Raises ConfigError for a name that the API server would not take."""
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", name):
+        raise ConfigError(f"{field}: {name!r} is not a lower-case DNS name (letters, digits, - and .)")
 
 
 def _check_gates(gates: Mapping[str, bool]) -> None:

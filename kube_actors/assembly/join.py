@@ -20,7 +20,7 @@ from kube_actors.kubeproxy import Locality
 from netproxy.addresses import open_proxy
 
 from . import addresses, components, engines
-from .config import AddressConfig
+from .config import AddressConfig, check_node_name
 from .host import host_address
 from .nodes import cluster_id, dialer_for
 from .nodetoken import NodeToken, read_token
@@ -50,9 +50,10 @@ def default_name() -> str:
 async def run_node(config: JoinConfig, tell: Tell) -> None:
     """Join and run until cancelled. Containers of this node are left running, for the next process to adopt.
 
-    Raises ConfigError for a bad token file or an engine that does not answer.
+    Raises ConfigError for a bad name, a bad token file or an engine that does not answer.
     """
     check_url(config.server)
+    check_node_name("name", config.name)
     system = System()
     token = read_token(config.token_file)
     server = HTTPConfig(server=config.server, token=token.secret, ca=token.ca)

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from .config import ConfigError
 from .pki import KeyPair, write_private
 
 
@@ -53,9 +54,13 @@ def kubeconfig(
 
 
 def write_kubeconfig(path: Path, text: str) -> None:
-    """Atomically and readable by the owner only: it holds a private key or a token."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_private(path, text.encode())
+    """Atomically and readable by the owner only: it holds a private key or a token. Raises ConfigError naming the
+    path when it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_private(path, text.encode())
+    except OSError as error:
+        raise ConfigError(f"kubeconfig: {path} cannot be written: {error.strerror}") from None
 
 
 def _embed(pem: bytes) -> str:

@@ -13,7 +13,14 @@ SUITES = {"startup": "import, an embedded cluster, a Deployment, a pod on each e
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("suite", choices=sorted(SUITES), help="; ".join(f"{name}: {SUITES[name]}" for name in SUITES))
     parser.add_argument("--json", metavar="PATH", help="also write the figures there")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often each is measured (default 5)")
+    parser.add_argument("--rounds", type=_rounds, default=5, metavar="N", help="how often each is measured (default 5)")
+
+
+def _rounds(text: str) -> int:
+    """A number of measurements; argparse tells what else it is."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return int(text)
 
 
 def run(given: argparse.Namespace) -> int:
