@@ -6,6 +6,7 @@ from .ask import Ask, ask, serve
 from .clock import VIRTUAL_EPOCH, Clock, SystemClock, VirtualClock
 from .entropy import Entropy
 from .errors import ActorError, ActorStopped, AskTimeout, Escalated, MailboxClosed, MailboxFull
+from .idle import idle_moment
 from .mailbox import KeyedMailbox, Mailbox, MailboxStatistics
 from .story import Line, Story
 from .supervisor import DEFAULT_POLICY, Actor, Child, RestartPolicy, Supervisor, open_supervisor
@@ -37,6 +38,7 @@ __all__ = [
     "SystemClock",
     "VirtualClock",
     "ask",
+    "idle_moment",
     "open_supervisor",
     "serve",
 ]

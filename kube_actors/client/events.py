@@ -11,7 +11,7 @@ from typing import Any, Literal
 import trio
 from msgspec import Struct
 
-from kube_actors.actors import Mailbox, MailboxClosed, MailboxFull, System
+from kube_actors.actors import Mailbox, MailboxClosed, MailboxFull, System, idle_moment
 from kube_actors.api.errors import ApiError
 from kube_actors.api.time import format_time
 from kube_actors.api.types.core_v1 import Event, EventSource, ObjectReference
@@ -109,6 +109,7 @@ class EventRecorder:
             occurrence = await self._queue.receive()
             self._writing = True
             try:
+                await self._let_others_go_first(occurrence)
                 verdict = self._correlator.judge(occurrence)
                 if verdict is None:
                     self._suppressed += 1
@@ -116,6 +117,13 @@ class EventRecorder:
                     await self._write(occurrence, verdict)
             finally:
                 self._writing = False
+
+    async def _let_others_go_first(self, occurrence: Occurrence) -> None:
+        """What happens to an object matters more than the word of it, so an event is written in an idle moment."""
+        if self._queue.statistics().depth > limits.EVENT_QUEUE_CAPACITY // 2:
+            return
+        waited = self._system.clock.now() - occurrence.at
+        await idle_moment(limits.EVENT_PATIENCE_SECONDS - waited, limits.EVENT_QUIET_SECONDS)
 
     async def _write(self, occurrence: Occurrence, verdict: Verdict) -> None:
         """Write with patience for a server that is away; a refusal is final."""

@@ -64,6 +64,15 @@ EVENT_SPAM_REFILL_SECONDS = 300.0
 
 EVENT_SIMILAR_LIMIT = 10
 EVENT_SIMILAR_SECONDS = 600.0
+FEW_KEYS = 4
+"""Keys that are ready in a work queue up to which a worker waits for an idle moment."""
+
+EVENT_PATIENCE_SECONDS = 1.0
+"""How long an event may wait for an idle moment before it is written all the same."""
+
+EVENT_QUIET_SECONDS = 0.001
+"""How long nothing else must have happened for the moment to be idle."""
+
 EVENT_ATTEMPTS = 12
 EVENT_RETRY_SECONDS = 10.0
 

@@ -16,6 +16,9 @@ from typing import Generic, TypeVar
 import trio
 from msgspec import Struct
 
+from kube_actors.actors import idle_moment
+
+from . import limits
 from .errors import QueueShutDown
 from .ratelimits import ItemBackoff, RateLimiter
 
@@ -172,13 +175,22 @@ class WorkQueue(Generic[K]):
         """How often key failed since it was last forgotten."""
         return self._limiter.failures(key)
 
-    async def get(self) -> K:
-        """Wait for a key to work on; call `done` with it afterwards. QueueShutDown at the end."""
+    async def get(self, *, patience_seconds: float = 0.0) -> K:
+        """Wait for a key to work on; call `done` with it afterwards. QueueShutDown at the end.
+
+        With patience and few keys ready, the key is given in the next idle moment, when no more news of it is under
+        way: many changes in a row then cost one look. A long queue has that effect of itself.
+        """
         await trio.lowlevel.checkpoint()
+        patient = patience_seconds > 0.0
         while True:
             # Keys beyond the one this worker takes are somebody else's to take.
             for _ in range(self._machine.advance(trio.current_time()) - 1):
                 self._waiters.unpark()
+            if patient and 0 < len(self._machine.ready) <= limits.FEW_KEYS:
+                patient = False
+                await idle_moment(patience_seconds)
+                continue
             key = self._machine.take()
             if key is not None:
                 return key

@@ -6,6 +6,9 @@ CACHE_PATIENCE_SECONDS = 300.0
 CACHE_POLL_SECONDS = 1.0
 """How often a key that waits for the cache is looked at, when no event brings it back before."""
 
+PATIENCE_SECONDS = 0.03
+"""How long a key waits for an idle moment at most, so that many changes in a row cost one look and one write."""
+
 BURST_REPLICAS = 500
 """Pods that one look at a ReplicaSet creates or deletes at most."""
 

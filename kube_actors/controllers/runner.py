@@ -155,7 +155,7 @@ class Runner:
 
     async def _work(self, queue: WorkQueue[str]) -> None:
         while True:
-            key = await queue.get()
+            key = await queue.get(patience_seconds=limits.PATIENCE_SECONDS)
             try:
                 await self._reconcile(queue, key)
             finally:

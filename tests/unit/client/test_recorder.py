@@ -10,7 +10,7 @@ import trio
 from kube_actors.api.types.core_v1 import Event, Node, ObjectReference
 from kube_actors.api.types.meta_v1 import ObjectMeta
 from kube_actors.client import Client, EventRecorder
-from kube_actors.client.limits import EVENT_QUEUE_CAPACITY
+from kube_actors.client.limits import EVENT_PATIENCE_SECONDS, EVENT_QUEUE_CAPACITY, EVENT_QUIET_SECONDS
 from tests.kit.apiserver import RunningAPIServer
 
 WEB = ObjectReference(api_version="v1", kind="Pod", namespace="default", name="web", uid="123")
@@ -27,7 +27,7 @@ async def recorder(api: RunningAPIServer, client: Client) -> AsyncIterator[Event
 
 async def written(recorder: EventRecorder) -> None:
     while not recorder.idle:
-        await trio.lowlevel.checkpoint()
+        await trio.testing.wait_all_tasks_blocked(2 * EVENT_QUIET_SECONDS)
 
 
 async def test_an_event_says_who_what_when_and_about_whom(client: Client, recorder: EventRecorder) -> None:
@@ -93,3 +93,24 @@ async def test_what_does_not_fit_is_dropped_and_counted(api: RunningAPIServer, c
     for number in range(EVENT_QUEUE_CAPACITY + 7):
         recorder.event(WEB, "Normal", "Pulled", str(number))
     assert recorder.statistics().dropped == 7
+
+
+async def test_an_event_lets_the_other_work_go_first(client: Client, recorder: EventRecorder) -> None:
+    recorder.event(WEB, "Normal", "Pulled", "image is here")
+    for _ in range(50):
+        await client.list(Event, namespace="default")
+    assert recorder.statistics().created == 0
+    await written(recorder)
+    assert recorder.statistics().created == 1
+
+
+async def test_an_event_does_not_wait_for_ever(
+    mock_clock: trio.testing.MockClock, client: Client, recorder: EventRecorder
+) -> None:
+    recorder.event(WEB, "Normal", "Pulled", "image is here")
+    for _ in range(10):
+        await trio.lowlevel.checkpoint()
+    mock_clock.jump(EVENT_PATIENCE_SECONDS)
+    for _ in range(100):
+        await trio.lowlevel.checkpoint()
+    assert recorder.statistics().created == 1

@@ -146,3 +146,28 @@ async def test_statistics_tell_what_there_is() -> None:
     assert (figures.name, figures.depth, figures.processing, figures.delayed) == ("q", 1, 1, 1)
     assert (figures.added, figures.high_water, figures.handled) == (2, 2, 0)
     assert not queue.idle
+
+
+async def test_a_patient_worker_gets_a_key_once_for_many_changes_in_a_row() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    taken: list[str] = []
+
+    async def worker() -> None:
+        while True:
+            key = await queue.get(patience_seconds=5.0)
+            taken.append(key)
+            queue.done(key)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(worker)
+        for _ in range(20):
+            queue.add("web")
+            await trio.lowlevel.checkpoint()
+        await trio.testing.wait_all_tasks_blocked(0.001)
+        assert taken == ["web"]
+        for number in range(100):
+            queue.add(str(number))
+        for _ in range(200):  # a long queue is worked on at once
+            await trio.lowlevel.checkpoint()
+        assert len(taken) > 90
+        nursery.cancel_scope.cancel()

@@ -66,7 +66,7 @@ async def world(provider: Any = None) -> AsyncIterator[RunningAPIServer]:
 
 
 async def settle() -> None:
-    await trio.testing.wait_all_tasks_blocked(0.001)
+    await trio.testing.wait_all_tasks_blocked(0.002)
 
 
 async def node(api: RunningAPIServer, name: str, address: str = "192.0.2.1", ready: str = "True", **spec: Any) -> None:

@@ -99,7 +99,8 @@ class World:
                 await trio.sleep(0.05)
 
     async def events(self, namespace="default"):
-        await trio.testing.wait_all_tasks_blocked()
+        # Events are written in idle moments, so this waits for a longer one.
+        await trio.testing.wait_all_tasks_blocked(0.002)
         found = (await self.api.list("Event", namespace))["items"]
         return [(event["type"], event["reason"], event["message"]) for event in found]
 

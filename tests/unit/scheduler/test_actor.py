@@ -48,7 +48,7 @@ class World:
 
     async def settle(self) -> None:
         """Until every task waits for something that does not come by itself soon."""
-        await trio.testing.wait_all_tasks_blocked(0.001)
+        await trio.testing.wait_all_tasks_blocked(0.002)
 
     async def node_of(self, name: str) -> str:
         found: str = (await self.api.get("Pod", name))["spec"].get("nodeName", "")
@@ -251,7 +251,7 @@ async def test_a_restarted_scheduler_finds_its_state(autojump_clock: trio.testin
 
         async with open_supervisor("control-plane", api.system) as supervisor:
             child = supervisor.start("scheduler", make, RestartPolicy(restart="always", limit=None))
-            await trio.testing.wait_all_tasks_blocked(0.001)
+            await trio.testing.wait_all_tasks_blocked(0.002)
             w = World(api, client, made[0])
             await made[0].synced.wait()
             await w.node("n1", cpu="1")
