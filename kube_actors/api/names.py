@@ -91,6 +91,9 @@ _C_IDENTIFIER = _Rule(
     "MyName",
 )
 
+_HTTP_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
+_HTTP_PATH_TEXT = r"Invalid path (regex used for validation is '[A-Za-z0-9/\-._~%!$&'()*+,;=:]+')"
+
 EMPTY: Final = "must be non-empty"
 ENV_NAME: Final = "a valid environment variable name must consist only of printable ASCII characters other than '='"
 PORT_RANGE: Final = "must be between 1 and 65535, inclusive"
@@ -186,6 +189,10 @@ def percent(value: str) -> list[str]:
 
 def c_identifier(value: str) -> list[str]:
     return [] if _C_IDENTIFIER.allows(value) else [_C_IDENTIFIER.message]
+
+
+def http_path(value: str) -> list[str]:
+    return [] if _HTTP_PATH.fullmatch(value) else [_HTTP_PATH_TEXT]
 
 
 def port_number(value: int) -> list[str]:

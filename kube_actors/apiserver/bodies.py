@@ -198,7 +198,7 @@ def _check_kind(kind: Kind, value: Any, raw: bytes) -> None:
             kind,
             f"json parse error: json: cannot unmarshal {_kind_word(value)} into Go value of type struct "
             '{ APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }',
-            raw,
+            raw[:1024].hex().encode(),
         )
     api_version, name = value.get("apiVersion") or resource.api_version, value.get("kind") or resource.kind
     if not isinstance(api_version, str) or not isinstance(name, str):

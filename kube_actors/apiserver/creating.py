@@ -90,7 +90,7 @@ async def _complete(call: Call, obj: JSONObject) -> None:
     problems = meta.validate(obj["metadata"], strategy, namespaced=kind.namespaced)
     problems += strategy.validate_create(obj)
     if problems:
-        raise errors.invalid(kind.resource, call.name, problems)
+        raise errors.invalid(strategy.errors_of or kind.resource, call.name, problems)
     call.warnings.extend(strategy.warnings(obj, None))
     await core.admission.check(attempt)
 

@@ -138,10 +138,10 @@ def _owner_problems(owners: list[JSONObject]) -> list[FieldError]:
                         "metadata.ownerReferences",
                         msgspec.Raw(b"[%b]" % b",".join(bytes(go_owner(owner)) for owner in owners)),
                         'Only one reference can have Controller set to true. Found "true" in references for '
-                        f"{controller} and {owner.get('name', '')}",
+                        f"{controller} and {owner.get('kind', '')}/{owner.get('name', '')}",
                     )
                 )
-            controller = owner.get("name", "")
+            controller = f"{owner.get('kind', '')}/{owner.get('name', '')}"
     return found
 
 

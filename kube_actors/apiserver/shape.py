@@ -347,7 +347,7 @@ def _reader(kind: schema.Type, *, keep_zero: bool) -> Reader:
     return simple.get(name, _free)
 
 
-def _keeps_zero(definition: str, field: schema.Field) -> bool:
+def keeps_zero(definition: str, field: schema.Field) -> bool:
     if field.required:
         return True
     key = (_short(definition), field.name)
@@ -379,7 +379,7 @@ def compiled(name: str) -> Shape:
     always: list[tuple[str, Callable[[], Any]]] = []
     for field in definition.fields.values():
         key = (shape.name, field.name)
-        shape.readers[field.name] = _lazy(field.type, _keeps_zero(name, field))
+        shape.readers[field.name] = _lazy(field.type, keeps_zero(name, field))
         if key in zeros.POINTER_STRUCTS:
             continue
         if field.required or key in zeros.EMPTY_STRUCTS or key in zeros.ZEROS_KEPT or _is_null_time(key, field):

@@ -189,7 +189,7 @@ def validate(call: Call, new: JSONObject, old: JSONObject) -> None:
         problems += strategy.validate_update(new, old)
         call.warnings.extend(strategy.warnings(new, old))
     if problems:
-        raise errors.invalid(kind.resource, call.name, problems)
+        raise errors.invalid(strategy.errors_of or kind.resource, call.name, problems)
 
 
 def finished(obj: JSONObject) -> bool:

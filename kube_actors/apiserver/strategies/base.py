@@ -49,6 +49,9 @@ class Strategy:
     field_complaint: ClassVar[str] = ""
     """The text for a field label that this kind does not know; "" for the general one."""
 
+    errors_of: ClassVar[str] = ""
+    """The kind that an Invalid answer names, where it is not the one that was asked about."""
+
     def name_problems(self, name: str) -> list[str]:
         """What is wrong with a name of this kind."""
         return names.dns_subdomain(name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ IMMUTABLE = "field is immutable"
 PORT_RANGE = "must be between 1 and 65535, inclusive"
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 IP_TEXT = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+CIDR_TEXT = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
 
 def go_value(value: Any) -> msgspec.Raw:
@@ -70,13 +72,89 @@ def parse_ip(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def ip(text: str, path: str) -> Problems:
-    """An address, without the leading zeros that some parsers read as octal."""
-    if parse_ip(text) is not None:
+    """An address, without the leading zeros that some parsers read as octal, and in its own family."""
+    address = parse_ip(text)
+    if address is not None:
+        if isinstance(address, IPv6Address):
+            if address.scope_id is not None:
+                return [fields.invalid(path, text, IP_TEXT)]
+            if address.ipv4_mapped is not None:
+                return [fields.invalid(path, text, "must not be an IPv4-mapped IPv6 address")]
         return []
-    parts = text.split(".")
-    if len(parts) == 4 and all(part.isdigit() for part in parts) and any(len(p) > 1 and p[0] == "0" for p in parts):
+    if _leading_zeros(text) and parse_ip(_DECIMAL_ZEROS.sub(r"\1", text)) is not None:
         return [fields.invalid(path, text, "must not have leading 0s")]
     return [fields.invalid(path, text, IP_TEXT)]
+
+
+_DECIMAL_ZEROS = re.compile(r"\b0+(\d)")
+
+
+def _leading_zeros(text: str) -> bool:
+    """Parts with zeros in front, which some parsers take for octal."""
+    return ":" not in text and any(len(part) > 1 and part[0] == "0" for part in text.split("."))
+
+
+def parse_cidr(text: str) -> IPv4Network | IPv6Network | None:
+    """A network, host bits and leading zeros allowed as Go's lenient parser allows them."""
+    head, slash, length = text.partition("/")
+    if not slash or not length.isdigit() or len(length) > 3:
+        return None
+    plain = _DECIMAL_ZEROS.sub(r"\1", head) if "." in head else head
+    try:
+        return ip_network(f"{plain}/{int(length)}", strict=False)
+    except ValueError:
+        return None
+
+
+def cidr(text: str, path: str, *, legacy: bool = False) -> Problems:
+    """A network; legacy fields take any spelling of it, others only the canonical one."""
+    network = parse_cidr(text)
+    if network is None:
+        return [fields.invalid(path, text, CIDR_TEXT)]
+    head, _, length = text.partition("/")
+    address = ip_address(_DECIMAL_ZEROS.sub(r"\1", head) if "." in head else head)
+    if (len(length) > 1 and length[0] == "0") or _leading_zeros(head):
+        return [fields.invalid(path, text, "must not have leading 0s in IP or prefix length")]
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return [fields.invalid(path, text, "must not have an IPv4-mapped IPv6 address")]
+    if not legacy and text != f"{address}/{length}":
+        return [fields.invalid(path, text, f'must be in canonical form ("{address}/{length}")')]
+    if address != network.network_address:
+        return [fields.invalid(path, text, "must not have bits set beyond the prefix length")]
+    return []
+
+
+def canonical_ip(text: str, path: str) -> Problems:
+    """An address in its one spelling (IsValidIP)."""
+    found = ip(text, path)
+    if not found and str(parse_ip(text)) != text:
+        found = [fields.invalid(path, text, f'must be in canonical form ("{parse_ip(text)}")')]
+    return found
+
+
+def path_segment(value: str, path: str, *, required: bool = True) -> Problems:
+    """A name that stands in a URL path; "" is a missing one."""
+    if not value:
+        return [fields.required(path)] if required else []
+    return named(names.path_segment(value), value, path)
+
+
+def greater_than_zero(value: Any, path: str, text: str = "must be greater than zero") -> Problems:
+    return [fields.invalid(path, value, text)] if value <= 0 else []
+
+
+def conditions(listed: Any, path: str) -> Problems:
+    """Conditions whose types come once each and are not empty."""
+    found: Problems = []
+    seen: set[str] = set()
+    for index, item in enumerate(listed or ()):
+        kind = item.get("type", "")
+        if kind in seen:
+            found.append(fields.duplicate(f"{path}[{index}].type", kind))
+        seen.add(kind)
+        if not kind:
+            found.append(fields.required(f"{path}[{index}].type", "must not be empty"))
+    return found
 
 
 def usable_ip(text: str, path: str) -> Problems:

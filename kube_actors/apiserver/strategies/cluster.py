@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
+from kube_actors.apiserver.strategies import autoscaler_validation
 from kube_actors.apiserver.strategies import object_validation as rules
 from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
 
@@ -85,17 +86,6 @@ class CertificateSigningRequestStrategy(Strategy):
     }
 
 
-class ResourceSliceStrategy(Strategy):
-    """ResourceSlice."""
-
-    generation = True
-    field_complaint = "field label not supported for {api_version}, Kind={kind}: {field}"
-    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
-        "spec.nodeName": lambda obj: str((obj.get("spec") or {}).get("nodeName") or ""),
-        "spec.driver": lambda obj: str((obj.get("spec") or {}).get("driver") or ""),
-    }
-
-
 class HorizontalPodAutoscalerStrategy(Strategy):
     """HorizontalPodAutoscaler of autoscaling/v2, the stored version."""
 
@@ -109,6 +99,12 @@ class HorizontalPodAutoscalerStrategy(Strategy):
         if behavior is not None:
             _default_rules(behavior, "scaleUp", [("Pods", 4), ("Percent", 100)])
             _default_rules(behavior, "scaleDown", [("Percent", 100)])
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return autoscaler_validation.autoscaler(obj)
+
+    def validate_status(self, new: JSONObject, old: JSONObject) -> Problems:
+        return autoscaler_validation.autoscaler_status(new)
 
 
 def _default_rules(behavior: JSONObject, name: str, policies: list[tuple[str, int]]) -> None:

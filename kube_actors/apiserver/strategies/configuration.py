@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from kube_actors.api import names
+from kube_actors.apiserver.strategies import access_validation, quota_validation
 from kube_actors.apiserver.strategies import object_validation as rules
 from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
 
@@ -69,6 +70,8 @@ class EventStrategy(Strategy):
 class EventV1Strategy(EventStrategy):
     """The same events in events.k8s.io/v1, which names fields and demands more of them."""
 
+    errors_of = "Event"
+
     selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
         **{f"regarding.{key}": _involved(key) for key in _REFERENCE},
         "reason": lambda obj: str(obj.get("reason", "")),
@@ -78,6 +81,9 @@ class EventV1Strategy(EventStrategy):
 
     def validate_create(self, obj: JSONObject) -> Problems:
         return rules.event_v1(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.event_v1_update(new, old)
 
 
 class LeaseStrategy(Strategy):
@@ -90,8 +96,20 @@ class LeaseStrategy(Strategy):
         return rules.lease(obj)
 
 
-class RBACStrategy(Strategy):
-    """Roles and bindings: any name that fits into a path."""
+class RoleStrategy(Strategy):
+    """Roles: any name that fits into a path."""
+
+    create_on_update = True
+
+    def name_problems(self, name: str) -> list[str]:
+        return names.path_segment(name)
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return access_validation.role(obj)
+
+
+class RoleBindingStrategy(Strategy):
+    """Bindings of roles: any name that fits into a path."""
 
     create_on_update = True
 
@@ -101,10 +119,16 @@ class RBACStrategy(Strategy):
     def default(self, obj: JSONObject) -> None:
         reference = obj.get("roleRef")
         if reference is not None and not reference.get("apiGroup"):
-            reference["apiGroup"] = "rbac.authorization.k8s.io"
+            reference["apiGroup"] = access_validation.GROUP
         for subject in obj.get("subjects") or ():
             if not subject.get("apiGroup") and subject.get("kind") in ("User", "Group"):
-                subject["apiGroup"] = "rbac.authorization.k8s.io"
+                subject["apiGroup"] = access_validation.GROUP
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return access_validation.binding(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return access_validation.binding_update(new, old)
 
 
 class LimitRangeStrategy(Strategy):
@@ -128,6 +152,25 @@ class LimitRangeStrategy(Strategy):
                 item["default"] = default
             if request:
                 item["defaultRequest"] = request
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return quota_validation.limit_range(obj)
+
+
+class ResourceQuotaStrategy(Strategy):
+    """ResourceQuota."""
+
+    create_on_update = True
+    returns_deleted = True
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return quota_validation.quota(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return quota_validation.quota_update(new, old)
+
+    def validate_status(self, new: JSONObject, old: JSONObject) -> Problems:
+        return quota_validation.quota_status(new)
 
 
 class ReturningStrategy(Strategy):

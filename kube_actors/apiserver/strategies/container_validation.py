@@ -108,8 +108,6 @@ def ports(listed: Any, path: str) -> Problems:
         if item.get("hostPort"):
             found += checks.port(item["hostPort"], f"{at}.hostPort")
         found += checks.one_of(item.get("protocol"), checks.PROTOCOLS, f"{at}.protocol", required=True)
-        if item.get("hostIP") and checks.parse_ip(item["hostIP"]) is None:
-            found.append(fields.invalid(f"{at}.hostIP", item["hostIP"], checks.IP_TEXT))
     return found
 
 

@@ -147,35 +147,91 @@ def lease(obj: JSONObject) -> Problems:
     return found + checks.not_negative(spec.get("leaseTransitions"), "spec.leaseTransitions")
 
 
-def event(obj: JSONObject) -> Problems:
-    """As legacyValidateEvent: an event stands in the namespace of what it is about."""
+_EVENT_LENGTHS = (("reportingInstance", 128), ("action", 128), ("reason", 128))
+_NOTE_LENGTH = 1024
+_UNSET = "needs to be unset"
+_EVENT_FIXED = (
+    "involvedObject",
+    "reason",
+    "message",
+    "source",
+    "firstTimestamp",
+    "lastTimestamp",
+    "count",
+    "type",
+    "eventTime",
+    "action",
+    "related",
+    "reportingComponent",
+    "reportingInstance",
+)
+
+
+def event(obj: JSONObject, controller_field: str = "reportingComponent") -> Problems:
+    """As legacyValidateEvent: an event stands in the namespace of what it is about; one with an eventTime says more."""
     namespace = obj["metadata"].get("namespace", "")
     about = (obj.get("involvedObject") or {}).get("namespace", "")
-    expected = about or "default"
-    if namespace != expected:
-        return [fields.invalid("involvedObject.namespace", about, "does not match event.namespace")]
-    return []
+    fitting = (about,) if about else ("", "default")
+    timed = bool(obj.get("eventTime"))
+    if timed:
+        fitting = (namespace,) if about else ("default", "kube-system")
+    found: Problems = []
+    if namespace not in fitting:
+        found.append(fields.invalid("involvedObject.namespace", about, "does not match event.namespace"))
+    if not timed:
+        return found
+    controller = obj.get("reportingComponent", "")
+    if not controller:
+        found.append(fields.required(controller_field))
+    found += named(names.qualified_name(controller), controller, controller_field)
+    for key, most in _EVENT_LENGTHS:
+        value = obj.get(key, "")
+        if not value:
+            found.append(fields.required(key))
+        if len(value.encode()) > most:
+            found.append(fields.invalid(key, "", f"can have at most {most} characters"))
+    if len(obj.get("message", "").encode()) > _NOTE_LENGTH:
+        found.append(fields.invalid("message", "", f"can have at most {_NOTE_LENGTH} characters"))
+    return found
 
 
 def event_v1(obj: JSONObject) -> Problems:
     """As ValidateEventCreate for events.k8s.io/v1; the object is in its stored form."""
-    namespace = obj["metadata"].get("namespace", "")
-    about = (obj.get("involvedObject") or {}).get("namespace", "")
-    found: Problems = []
-    if namespace != (about or "default"):
-        found.append(fields.invalid("involvedObject.namespace", about, "does not match event.namespace"))
+    found = event(obj, "reportingController") + _series(obj)
     if not obj.get("eventTime"):
         found.append(fields.required("eventTime"))
-    controller = obj.get("reportingComponent", "")
-    if not controller:
-        found.append(fields.required("reportingController"))
-    found += named(names.qualified_name(controller), controller, "reportingController")
-    for key, label in (("reportingInstance", "reportingInstance"), ("action", "action"), ("reason", "reason")):
-        if not obj.get(key):
-            found.append(fields.required(label))
     kind = obj.get("type", "")
     if kind not in ("Normal", "Warning"):
-        found.append(fields.invalid("type", kind, f"has invalid value: {kind}"))
+        found.append(fields.invalid("type", "", f"has invalid value: {kind}"))
+    for key in ("firstTimestamp", "lastTimestamp", "count"):
+        if obj.get(key):
+            found.append(fields.invalid(key, "", _UNSET))
+    source = obj.get("source") or {}
+    if source.get("component") or source.get("host"):
+        found.append(fields.invalid("source", "", _UNSET))
+    return found
+
+
+def _series(obj: JSONObject) -> Problems:
+    series = obj.get("series")
+    if series is None:
+        return []
+    found: Problems = []
+    if series.get("count", 0) < 2:
+        found.append(fields.invalid("series.count", "", "should be at least 2"))
+    if not series.get("lastObservedTime"):
+        found.append(fields.required("series.lastObservedTime"))
+    return found
+
+
+def event_v1_update(new: JSONObject, old: JSONObject) -> Problems:
+    """As ValidateEventUpdate for events.k8s.io/v1: only the series moves on."""
+    found = event(new, "reportingController")
+    if new.get("series") != old.get("series"):
+        found += _series(new)
+    for key in _EVENT_FIXED:
+        path = "reportingController" if key == "reportingComponent" else key
+        found += checks.immutable(new.get(key), old.get(key), path)
     return found
 
 

@@ -28,19 +28,24 @@ def affinity(given: JSONObject, path: str) -> Problems:
 
 def _node_affinity(given: JSONObject, path: str) -> Problems:
     found: Problems = []
-    required = given.get(_REQUIRED)
-    if required is not None:
-        terms = required.get("nodeSelectorTerms") or ()
-        if not terms:
-            text = "must have at least one node selector term"
-            found.append(fields.required(f"{path}.{_REQUIRED}.nodeSelectorTerms", text))
-        for index, term in enumerate(terms):
-            found += node_term(term, f"{path}.{_REQUIRED}.nodeSelectorTerms[{index}]")
+    if given.get(_REQUIRED) is not None:
+        found += node_selector(given[_REQUIRED], f"{path}.{_REQUIRED}")
     for index, item in enumerate(given.get(_PREFERRED) or ()):
         at = f"{path}.{_PREFERRED}[{index}]"
         if not 1 <= item.get("weight", 0) <= 100:
             found.append(fields.invalid(f"{at}.weight", item.get("weight", 0), "must be in the range 1-100"))
         found += node_term(item.get("preference") or {}, f"{at}.preference")
+    return found
+
+
+def node_selector(selector: JSONObject, path: str) -> Problems:
+    """As ValidateNodeSelector."""
+    terms, at = selector.get("nodeSelectorTerms") or (), f"{path}.nodeSelectorTerms"
+    if not terms:
+        return [fields.required(at, "must have at least one node selector term")]
+    found: Problems = []
+    for index, term in enumerate(terms):
+        found += node_term(term, f"{at}[{index}]")
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kube_actors.api import field_errors as fields
-from kube_actors.apiserver.strategies import pod_validation
+from kube_actors.apiserver.strategies import go_diff, pod_validation
 from kube_actors.apiserver.strategies.checks import JSONObject, Problems
 
 _MUTABLE = (
@@ -11,6 +11,9 @@ _MUTABLE = (
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
+
+
+_FREE = ("activeDeadlineSeconds", "tolerations", "schedulingGates", "ephemeralContainers")
 
 
 def update_problems(new: JSONObject, old: JSONObject) -> Problems:
@@ -32,10 +35,10 @@ def update_problems(new: JSONObject, old: JSONObject) -> Problems:
         found.append(
             fields.forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds")
         )
-    if not found and _fixed(spec, before, gated=bool(before.get("schedulingGates"))) != _fixed(
-        before, before, gated=bool(before.get("schedulingGates"))
-    ):
-        found.append(fields.forbidden("spec", _MUTABLE))
+    if not found:
+        munged = _munged(spec, before)
+        if munged != before:
+            found.append(fields.forbidden("spec", f"{_MUTABLE}\n{go_diff.difference('PodSpec', before, munged)}"))
     return found
 
 
@@ -58,21 +61,26 @@ def _gates(spec: JSONObject, before: JSONObject) -> Problems:
     return []
 
 
-def _fixed(spec: JSONObject, before: JSONObject, *, gated: bool) -> JSONObject:
-    """The spec without what may change."""
-    kept = {
-        key: value
-        for key, value in spec.items()
-        if key not in ("activeDeadlineSeconds", "tolerations", "schedulingGates", "ephemeralContainers")
-    }
+def _munged(spec: JSONObject, before: JSONObject) -> JSONObject:
+    """The new spec with everything that may change as it was: what then differs may not."""
+    kept = dict(spec)
+    for key in _FREE:
+        if key in before:
+            kept[key] = before[key]
+        else:
+            kept.pop(key, None)
     for key in ("containers", "initContainers"):
         if key in kept:
-            kept[key] = [{k: v for k, v in container.items() if k != "image"} for container in kept[key]]
+            pairs = zip(kept[key], before.get(key) or (), strict=False)
+            kept[key] = [{**new, "image": old["image"]} if "image" in old else new for new, old in pairs]
     old_grace = before.get("terminationGracePeriodSeconds")
     if isinstance(old_grace, int) and old_grace < 0 and kept.get("terminationGracePeriodSeconds") == 1:
         kept["terminationGracePeriodSeconds"] = old_grace
-    if gated:
+    if before.get("schedulingGates"):
         # A pod that waits behind gates may still be told where it can go.
-        kept.pop("nodeSelector", None)
-        kept.pop("affinity", None)
+        for key in ("nodeSelector", "affinity"):
+            if key in before:
+                kept[key] = before[key]
+            else:
+                kept.pop(key, None)
     return kept

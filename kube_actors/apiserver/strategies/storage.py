@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kube_actors.apiserver.strategies import pod_defaults
+from kube_actors.apiserver.strategies import csi_validation as csi
+from kube_actors.apiserver.strategies import pod_defaults, storage_warnings
 from kube_actors.apiserver.strategies import storage_validation as rules
 from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
 
@@ -26,6 +27,21 @@ class PersistentVolumeStrategy(Strategy):
     def validate(self, obj: JSONObject) -> Problems:
         return rules.volume(obj)
 
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.volume_update(new, old)
+
+    def prepare_status(self, new: JSONObject, old: JSONObject) -> None:
+        before, after = old.get("status") or {}, new.get("status") or {}
+        if after.get("phase") == before.get("phase") and "lastPhaseTransitionTime" in before:
+            after.setdefault("lastPhaseTransitionTime", before["lastPhaseTransitionTime"])
+
+    def warnings(self, obj: JSONObject, old: JSONObject | None) -> list[str]:
+        return storage_warnings.volume(obj)
+
+
+_CLONABLE = (("PersistentVolumeClaim", ""), ("VolumeSnapshot", "snapshot.storage.k8s.io"))
+"""What dataSource may name; the rest needs dataSourceRef."""
+
 
 class PersistentVolumeClaimStrategy(Strategy):
     """PersistentVolumeClaim: dataSource and dataSourceRef mirror each other."""
@@ -39,6 +55,9 @@ class PersistentVolumeClaimStrategy(Strategy):
         obj["status"] = {"phase": "Pending"}
         spec = obj["spec"]
         source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+        if source is not None and (source.get("kind"), source.get("apiGroup") or "") not in _CLONABLE:
+            source = None
+            del spec["dataSource"]
         if source is not None:
             source.setdefault("apiGroup", None)
         if reference is not None:
@@ -54,6 +73,9 @@ class PersistentVolumeClaimStrategy(Strategy):
     def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
         return rules.claim_update(new, old)
 
+    def warnings(self, obj: JSONObject, old: JSONObject | None) -> list[str]:
+        return storage_warnings.claim(obj)
+
 
 class StorageClassStrategy(Strategy):
     """StorageClass."""
@@ -62,11 +84,24 @@ class StorageClassStrategy(Strategy):
         obj.setdefault("reclaimPolicy", "Delete")
         obj.setdefault("volumeBindingMode", "Immediate")
 
-    def validate(self, obj: JSONObject) -> Problems:
-        return rules.storage_class(obj)
+    def validate_create(self, obj: JSONObject) -> Problems:
+        return csi.storage_class(obj)
 
     def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
-        return rules.storage_class_update(new, old)
+        return csi.storage_class_update(new, old)
+
+    def warnings(self, obj: JSONObject, old: JSONObject | None) -> list[str]:
+        return storage_warnings.storage_class(obj)
+
+
+class VolumeAttributesClassStrategy(Strategy):
+    """VolumeAttributesClass."""
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return csi.attributes_class(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return csi.attributes_class_update(new, old)
 
 
 class CSIDriverStrategy(Strategy):
@@ -84,3 +119,42 @@ class CSIDriverStrategy(Strategy):
         ):
             spec.setdefault(key, value)
         spec.setdefault("volumeLifecycleModes", ["Persistent"])
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return csi.driver(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return csi.driver_update(new, old)
+
+    def warnings(self, obj: JSONObject, old: JSONObject | None) -> list[str]:
+        return csi.driver_warnings(obj)
+
+
+class CSINodeStrategy(Strategy):
+    """CSINode."""
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return csi.node(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return csi.node_update(new, old)
+
+
+class VolumeAttachmentStrategy(Strategy):
+    """VolumeAttachment."""
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return csi.attachment(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return csi.attachment_update(new, old)
+
+
+class CSIStorageCapacityStrategy(Strategy):
+    """CSIStorageCapacity."""
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return csi.capacity(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return csi.capacity_update(new, old)

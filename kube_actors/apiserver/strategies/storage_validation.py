@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kube_actors.api import field_errors as fields
 from kube_actors.api import names, quantity
-from kube_actors.apiserver.strategies import checks, volume_validation
+from kube_actors.apiserver.strategies import checks, go_diff, volume_validation
 from kube_actors.apiserver.strategies.checks import JSONObject, Problems, named
 
 _RECLAIM = ("Delete", "Recycle", "Retain")
@@ -19,14 +21,14 @@ _COMMON = (
     "nodeAffinity",
     "volumeAttributesClassName",
 )
+_LATE_SECRETS = ("controllerExpandSecretRef", "nodeExpandSecretRef")
 _FIXED = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
 
 
 def claim(obj: JSONObject) -> Problems:
     """As ValidatePersistentVolumeClaim."""
     spec = obj["spec"]
-    found = checks.label_selector(spec.get("selector"), "spec.selector")
-    return found + volume_validation.claim_spec(spec, "spec")
+    return volume_validation.claim_spec(spec, "spec")
 
 
 def claim_update(new: JSONObject, old: JSONObject) -> Problems:
@@ -34,8 +36,10 @@ def claim_update(new: JSONObject, old: JSONObject) -> Problems:
     found = claim(new)
     spec, before = new["spec"], old["spec"]
     bound = (old.get("status") or {}).get("phase") == "Bound"
-    if _fixed(spec, before, bound=bound) != _fixed(before, before, bound=bound):
-        found.append(fields.forbidden("spec", _FIXED))
+    munged = _munged(spec, before, bound=bound)
+    if munged != before:
+        change = go_diff.difference("PersistentVolumeClaimSpec", before, munged)
+        found.append(fields.forbidden("spec", f"{_FIXED}\n{change}"))
         return found
     now, then = _storage(spec), _storage(before)
     if bound and now is not None and then is not None and now < then:
@@ -51,16 +55,59 @@ def _storage(spec: JSONObject) -> quantity.Quantity | None:
     return None if amount is None else quantity.parse(amount)
 
 
-def _fixed(spec: JSONObject, before: JSONObject, *, bound: bool) -> JSONObject:
+def _munged(spec: JSONObject, before: JSONObject, *, bound: bool) -> JSONObject:
+    """The new spec with everything that may change as it was."""
     kept = dict(spec)
-    if not before.get("volumeName"):
-        kept.pop("volumeName", None)
+    free = [] if before.get("volumeName") else ["volumeName"]
     if bound:
-        kept.pop("volumeAttributesClassName", None)
-        resources = dict(kept.get("resources") or {})
-        resources["requests"] = {k: v for k, v in (resources.get("requests") or {}).items() if k != "storage"}
-        kept["resources"] = resources
+        free.append("volumeAttributesClassName")
+        kept["resources"] = dict(kept.get("resources") or {})
+        storage = _requests(before).get("storage")
+        if storage is not None and "storage" in _requests(kept):
+            kept["resources"]["requests"] = {**_requests(kept), "storage": storage}
+    for key in free:
+        if key in before:
+            kept[key] = before[key]
+        else:
+            kept.pop(key, None)
     return kept
+
+
+def _requests(spec: JSONObject) -> JSONObject:
+    return (spec.get("resources") or {}).get("requests") or {}
+
+
+def volume_update(new: JSONObject, old: JSONObject) -> Problems:
+    """As ValidatePersistentVolumeUpdate: where a volume lies is for life."""
+    found = volume(new)
+    spec, before = new["spec"], old["spec"]
+    after_source = {key: value for key, value in spec.items() if key not in _COMMON}
+    before_source = {key: value for key, value in before.items() if key not in _COMMON}
+    if _with_secrets(after_source, before_source) != before_source:
+        change = go_diff.difference("PersistentVolumeSource", before_source, after_source)
+        text = f"spec.persistentvolumesource is immutable after creation\n{change}"
+        found.append(fields.forbidden("spec.persistentvolumesource", text))
+    found += checks.immutable(spec.get("volumeMode"), before.get("volumeMode"), "volumeMode")
+    if before.get("nodeAffinity") is not None and spec.get("nodeAffinity") != before["nodeAffinity"]:
+        text = "field is immutable, except for updating from beta label to GA"
+        found.append(fields.invalid("nodeAffinity", _go_affinity(spec.get("nodeAffinity")), text))
+    return found
+
+
+def _with_secrets(source: JSONObject, before: JSONObject) -> JSONObject:
+    """A CSI source may be given the secret for growing it, once."""
+    csi, had = source.get("csi"), before.get("csi")
+    if csi is None or had is None:
+        return source
+    added = {key: value for key, value in csi.items() if key in _LATE_SECRETS and key not in had}
+    return {**source, "csi": {key: value for key, value in csi.items() if key not in added}}
+
+
+def _go_affinity(affinity: JSONObject | None) -> Any:
+    if affinity is None:
+        return None
+    required = affinity.get("required")
+    return checks.go_value({"Required": None if required is None else go_diff.internal("NodeSelector", required)})
 
 
 def volume(obj: JSONObject) -> Problems:
@@ -112,31 +159,4 @@ def _source(spec: JSONObject, policy: str | None) -> Problems:
         )
         if not spec["csi"].get("volumeHandle"):
             found.append(fields.required("spec.csi.volumeHandle"))
-    return found
-
-
-def storage_class(obj: JSONObject) -> Problems:
-    """As ValidateStorageClass."""
-    found: Problems = []
-    provisioner = obj.get("provisioner", "")
-    if not provisioner:
-        found.append(fields.required("provisioner"))
-    else:
-        found += named(names.qualified_name(provisioner.lower()), provisioner, "provisioner")
-    for key in obj.get("parameters") or {}:
-        if not key:
-            found.append(fields.invalid("parameters", key, "field can not be empty."))
-    policy = obj.get("reclaimPolicy", "")
-    if policy not in ("Delete", "Retain"):
-        found.append(fields.not_supported("reclaimPolicy", policy, ["Delete", "Retain"]))
-    mode = obj.get("volumeBindingMode", "")
-    if mode not in ("Immediate", "WaitForFirstConsumer"):
-        found.append(fields.not_supported("volumeBindingMode", mode, ["Immediate", "WaitForFirstConsumer"]))
-    return found
-
-
-def storage_class_update(new: JSONObject, old: JSONObject) -> Problems:
-    found = storage_class(new)
-    for key in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
-        found += checks.immutable(new.get(key), old.get(key), key)
     return found

@@ -6,7 +6,7 @@ from typing import Any
 
 from kube_actors.api import field_errors as fields
 from kube_actors.api import names, quantity
-from kube_actors.apiserver.strategies import env_validation
+from kube_actors.apiserver.strategies import checks, env_validation
 from kube_actors.apiserver.strategies.checks import JSONObject, Problems, named
 from kube_actors.apiserver.strategies.container_validation import relative_path
 
@@ -272,7 +272,7 @@ def _ephemeral(source: JSONObject, path: str) -> Problems:
 
 def claim_spec(spec: JSONObject, path: str) -> Problems:
     """As ValidatePersistentVolumeClaimSpec."""
-    found: Problems = []
+    found = checks.label_selector(spec.get("selector"), f"{path}.selector")
     modes = spec.get("accessModes") or []
     if not modes:
         found.append(fields.required(f"{path}.accessModes", "at least 1 access mode is required"))
@@ -293,6 +293,40 @@ def claim_spec(spec: JSONObject, path: str) -> Problems:
     mode = spec.get("volumeMode")
     if mode not in (None, "Block", "Filesystem"):
         found.append(fields.not_supported(f"{path}.volumeMode", mode, ["Block", "Filesystem"]))
+    found += _data_sources(spec, path)
+    name = spec.get("volumeAttributesClassName")
+    if name:
+        found += named(names.dns_subdomain(name), name, f"{path}.volumeAttributesClassName")
+    return found
+
+
+def _data_sources(spec: JSONObject, path: str) -> Problems:
+    """dataSource and dataSourceRef, in themselves and beside each other; Kubernetes quotes a path where it means the
+    value, which comes out as {}."""
+    found: Problems = []
+    source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+    for key, given in (("dataSource", source), ("dataSourceRef", reference)):
+        if given is None:
+            continue
+        at, group, kind = f"{path}.{key}", given.get("apiGroup") or "", given.get("kind", "")
+        if not given.get("name"):
+            found.append(fields.required(f"{at}.name"))
+        if not kind:
+            found.append(fields.required(f"{at}.kind"))
+        if not group and kind != "PersistentVolumeClaim":
+            found.append(fields.invalid(at, kind, ""))
+        if group:
+            found += named(names.dns_subdomain(group), group, f"{at}.apiGroup")
+        if key == "dataSourceRef" and given.get("namespace"):
+            found += named(names.dns_label(given["namespace"]), given["namespace"], f"{at}.namespace")
+    if reference is not None and reference.get("namespace"):
+        if source is not None:
+            text = "may not be specified when dataSourceRef.namespace is specified"
+            found.append(fields.invalid(path, {}, text))
+    elif source is not None and reference is not None:
+        same = all((source.get(key) or "") == (reference.get(key) or "") for key in ("apiGroup", "kind", "name"))
+        if not same:
+            found.append(fields.invalid(path, {}, "must match dataSourceRef"))
     return found
 
 

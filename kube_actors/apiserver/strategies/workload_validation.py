@@ -267,3 +267,9 @@ def _status(status: JSONObject, counts: tuple[str, ...], parts: tuple[str, ...])
         text = "cannot be greater than readyReplicas"
         found.append(fields.invalid("status.availableReplicas", status.get("availableReplicas", 0), text))
     return found
+
+
+def controller_revision(obj: JSONObject) -> Problems:
+    """As ValidateControllerRevision."""
+    found: Problems = [] if obj.get("data") is not None else [fields.required("data", "data is mandatory")]
+    return found + checks.not_negative(obj.get("revision"), "revision")

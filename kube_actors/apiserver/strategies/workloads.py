@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from kube_actors.apiserver.strategies import pod_defaults, pod_validation, pod_warnings
+from kube_actors.apiserver.strategies import checks, pod_defaults, pod_validation, pod_warnings
 from kube_actors.apiserver.strategies import workload_validation as rules
 from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
 
@@ -187,3 +187,13 @@ class PodTemplateStrategy(Strategy):
 
     def desired(self, obj: JSONObject) -> object:
         return obj.get("template")
+
+
+class ControllerRevisionStrategy(Strategy):
+    """ControllerRevision."""
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.controller_revision(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.controller_revision(new) + checks.immutable(new.get("data"), old.get("data"), "data")
