@@ -123,7 +123,8 @@ class _Checker:
         if not node.test and not node.optional and not node.escaped and (name := qualified(node)):
             first = name.partition(".")[0]
             found = self.lookup(name)
-            if found is not None and (self.lookup(first) is None or first in self.structs):
+            declared = any(name in scope for scope in self.scopes)
+            if found is not None and (declared or self.lookup(first) is None or first in self.structs):
                 self.found.names[id(node)] = name
                 return found
         operand = types.resolve(self.check(node.operand), self.binding)

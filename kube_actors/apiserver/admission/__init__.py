@@ -11,6 +11,7 @@ from kube_actors.apiserver.admission.certificates import (
 from kube_actors.apiserver.admission.chain import Step
 from kube_actors.apiserver.admission.ingress_class import DefaultIngressClass
 from kube_actors.apiserver.admission.limit_ranger import LimitRanger
+from kube_actors.apiserver.admission.mutating_policies import MutatingAdmissionPolicy
 from kube_actors.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from kube_actors.apiserver.admission.nodes import TaintNodesByCondition
 from kube_actors.apiserver.admission.pod_security.step import PodSecurity
@@ -25,6 +26,7 @@ from kube_actors.apiserver.admission.storage import (
 )
 from kube_actors.apiserver.admission.tolerations import DefaultTolerationSeconds
 from kube_actors.apiserver.admission.topology import PodTopologyLabels
+from kube_actors.apiserver.admission.validating_policies import ValidatingAdmissionPolicy
 from kube_actors.apiserver.admission.webhooks import MutatingAdmissionWebhook, ValidatingAdmissionWebhook
 
 
@@ -47,7 +49,9 @@ def default_steps() -> list[Step]:
         CertificateSubjectRestriction(),
         DefaultIngressClass(),
         PodTopologyLabels(),
+        MutatingAdmissionPolicy(),
         MutatingAdmissionWebhook(),
+        ValidatingAdmissionPolicy(),
         ValidatingAdmissionWebhook(),
         ResourceQuota(),
         Escalation(),

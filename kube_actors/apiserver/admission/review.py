@@ -70,6 +70,21 @@ def _copy(obj: JSONObject) -> JSONObject:
 
 def request(attempt: Attempt, version: Resource, uid: str) -> bytes:
     """The encoded AdmissionReview."""
+    rest = attributes(attempt, version)
+    dry_run, options_ = rest.pop("dryRun"), rest.pop("options", None)
+    body = {
+        "uid": uid,
+        **rest,
+        "object": shown(attempt, attempt.obj, version),
+        "oldObject": shown(attempt, attempt.old, version),
+        "dryRun": dry_run,
+        "options": options_,
+    }
+    return encoding.encode({"kind": "AdmissionReview", "apiVersion": API_VERSION, "request": body})
+
+
+def attributes(attempt: Attempt, version: Resource) -> JSONObject:
+    """Everything about the write but the objects, what is empty left out."""
     call = attempt.call
     own = call.kind.resource
     group, at, kind = attempt.shown_kind
@@ -77,27 +92,22 @@ def request(attempt: Attempt, version: Resource, uid: str) -> bytes:
     shown_kind = (
         asked_kind if attempt.subresource else dict(zip(("group", "version", "kind"), version.gvk, strict=True))
     )
-    subresource = {"subResource": attempt.subresource} if attempt.subresource else {}
-    asked_sub = {"requestSubResource": attempt.subresource} if attempt.subresource else {}
     name = attempt.name or ((attempt.obj or {}).get("metadata") or {}).get("name", "")
-    body = {
-        "uid": uid,
+    found: JSONObject = {
         "kind": shown_kind,
         "resource": {"group": version.group, "version": version.version, "resource": version.plural},
-        **subresource,
+        "subResource": attempt.subresource,
         "requestKind": asked_kind,
         "requestResource": {"group": own.group, "version": own.version, "resource": own.plural},
-        **asked_sub,
-        **({"name": name} if name else {}),
-        **({"namespace": attempt.namespace} if attempt.namespace else {}),
+        "requestSubResource": attempt.subresource,
+        "name": name,
+        "namespace": attempt.namespace,
         "operation": attempt.operation,
         "userInfo": user_info(attempt),
-        "object": shown(attempt, attempt.obj, version),
-        "oldObject": shown(attempt, attempt.old, version),
         "dryRun": call.dry_run,
         "options": options(attempt),
     }
-    return encoding.encode({"kind": "AdmissionReview", "apiVersion": API_VERSION, "request": body})
+    return {key: value for key, value in found.items() if value not in ("", None)}
 
 
 def user_info(attempt: Attempt) -> JSONObject:

@@ -14,6 +14,7 @@ from kube_actors.api.resources import Resource
 from kube_actors.apiserver import encoding
 from kube_actors.apiserver.admission import review
 from kube_actors.apiserver.admission.chain import Attempt, JSONObject, Rounds, Step
+from kube_actors.apiserver.admission.evaluation import Conditions, Failed, scene
 from kube_actors.apiserver.admission.matching import Criteria, by_name, is_exempt
 from kube_actors.apiserver.core import Core
 from kube_actors.apiserver.hook_client import DEFAULT_SECONDS, HookClient, HookFailed
@@ -25,13 +26,15 @@ _HARMLESS = ("None", "NoneOnDryRun")
 class Hook:
     """One webhook of a configuration, compiled."""
 
-    __slots__ = ("config", "criteria", "key", "name", "open_on_failure", "reinvoked", "seconds", "spec")
+    __slots__ = ("conditions", "config", "criteria", "key", "name", "open_on_failure", "reinvoked", "seconds", "spec")
 
     def __init__(self, owner: str, index: int, spec: JSONObject) -> None:
         self.spec = spec
         self.name: str = spec["name"]
         self.key = f"{owner}/{index}/{self.name}"
         self.criteria = Criteria(spec, rules_key="rules")
+        strict = spec.get("failurePolicy") != "Ignore"
+        self.conditions = Conditions(spec.get("matchConditions") or (), strict=strict)
         self.config: JSONObject = spec.get("clientConfig") or {}
         self.seconds: int = spec.get("timeoutSeconds") or DEFAULT_SECONDS
         self.open_on_failure = spec.get("failurePolicy") == "Ignore"
@@ -39,7 +42,13 @@ class Hook:
 
     async def wants(self, attempt: Attempt) -> Resource | None:
         """The version to show the object in, when the webhook is to be asked."""
-        return await self.criteria.match(attempt)
+        version = await self.criteria.match(attempt)
+        if version is None or not self.conditions:
+            return version
+        try:
+            return version if await self.conditions.hold(await scene(attempt, version)) else None
+        except Failed as error:
+            raise attempt.forbidden(str(error)) from None
 
 
 class _Webhooks(Step):
