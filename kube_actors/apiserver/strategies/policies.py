@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kube_actors.apiserver.strategies import admission_validation as rules
 from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
+from kube_actors.apiserver.strategies.expression_validation import with_expressions
 
 
 class WebhookStrategy(Strategy):
@@ -32,10 +33,10 @@ class WebhookStrategy(Strategy):
         return obj.get("webhooks")
 
     def validate(self, obj: JSONObject) -> Problems:
-        return rules.webhooks(obj, mutating=self._mutating)
+        return with_expressions(rules.webhooks(obj, mutating=self._mutating), obj)
 
     def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
-        return rules.webhooks(new, mutating=self._mutating, old=old)
+        return with_expressions(rules.webhooks(new, mutating=self._mutating, old=old), new, old)
 
 
 def default_rules(rules: list[JSONObject] | None) -> None:
@@ -64,10 +65,10 @@ class AdmissionPolicyStrategy(Strategy):
         _default_match(spec.get("matchConstraints"))
 
     def validate(self, obj: JSONObject) -> Problems:
-        return rules.policy(obj)
+        return with_expressions(rules.policy(obj), obj)
 
     def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
-        return rules.policy(new, old)
+        return with_expressions(rules.policy(new, old), new, old)
 
 
 class AdmissionBindingStrategy(Strategy):

@@ -190,8 +190,8 @@ async def test_what_cannot_be_applied_is_refused(autojump_clock: MockClock) -> N
         (
             "Validating",
             {"validations": [{"expression": "object.x ="}]},
-            'spec.validations[0].expression: Invalid value: "object.x =": compilation failed: ERROR: <input>:1:10: Syntax '
-            "error: token recognition error at: '='",
+            'spec.validations[0].expression: Invalid value: "object.x =": compilation failed: ERROR: <input>:1:10: '
+            "Syntax error: token recognition error at: '='",
         ),
         (
             "Validating",
@@ -201,8 +201,8 @@ async def test_what_cannot_be_applied_is_refused(autojump_clock: MockClock) -> N
         (
             "Validating",
             {"validations": [{"expression": "true"}], "auditAnnotations": [{"key": "a", "valueExpression": "1"}]},
-            'spec.auditAnnotations[0].valueExpression: Invalid value: "1": must evaluate to one of [string null_type] but '
-            "got int",
+            'spec.auditAnnotations[0].valueExpression: Invalid value: "1": must evaluate to one of [string null_type] '
+            "but got int",
         ),
         (
             "Validating",
