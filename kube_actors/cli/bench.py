@@ -7,7 +7,10 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-SUITES = {"startup": "import, an embedded cluster, a Deployment, a pod on each engine"}
+SUITES = {
+    "api": "requests over HTTPS beside the bare HTTP loop, lists, watches, memory, the channel",
+    "startup": "import, an embedded cluster, a Deployment, a pod on each engine",
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
