@@ -96,7 +96,7 @@ def _on_pods(verb: Any, name: str, body: bytes) -> Request:
 
 async def channel(rounds: int) -> dict[str, float]:
     """The same without HTTP: asks of the server's own channel, by 16 tasks."""
-    async with _cluster("memory:", None, None) as cluster:
+    async with _cluster("memory", None, None) as cluster:
         await _prepared(cluster)
         client = cluster.client
         send = client.transport.send
@@ -128,7 +128,7 @@ async def channel(rounds: int) -> dict[str, float]:
 
 async def held() -> float:
     """Megabytes that 100,000 pods add to a process that holds them in memory."""
-    async with _cluster("memory:", None, None) as cluster:
+    async with _cluster("memory", None, None) as cluster:
         await _prepared(cluster)
         handle = cluster._control.handle
         before = _resident()
