@@ -7,6 +7,7 @@ anonymous user, whom authorization then judges. Verifying a certificate's chain 
 from __future__ import annotations
 
 import csv
+import functools
 import hmac
 import io
 from collections.abc import Iterable, Sequence
@@ -81,7 +82,7 @@ class Authenticator:
         wrong = False
         if certificate is not None:
             if certificate.common_name and certificate.valid_at(self._clock.now()):
-                return _authenticated(UserInfo(name=certificate.common_name, groups=tuple(certificate.organizations)))
+                return _of_certificate(certificate.common_name, tuple(certificate.organizations))
             wrong = True
         secret = bearer(authorization)
         if secret is not None:
@@ -108,6 +109,11 @@ def bearer(authorization: str | None) -> str | None:
     if authorization is None or authorization[: len(BEARER)].lower() != BEARER:
         return None
     return authorization[len(BEARER) :].strip()
+
+
+@functools.lru_cache(maxsize=1024)
+def _of_certificate(name: str, organizations: tuple[str, ...]) -> UserInfo:
+    return _authenticated(UserInfo(name=name, groups=organizations))
 
 
 def _authenticated(user: UserInfo) -> UserInfo:

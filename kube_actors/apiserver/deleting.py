@@ -155,7 +155,7 @@ async def delete_collection(call: Call) -> Answer:
     prefix = call.kind.list_prefix(selection.namespace or call.namespace)
     after, limit = "", max(call.options.limit, 0)
     page = await reading.read_page(call, prefix, 0, after, limit, selection)
-    items = []
+    values: list[bytes] = []
     for entry in page.entries:
         one = Call(call.core, call.kind, structs.replace(call.request, **_place(call, prefix, entry)))
         try:
@@ -164,10 +164,10 @@ async def delete_collection(call: Call) -> Answer:
             if not error.is_not_found:
                 raise
             continue
-        items.append(encoding.item(call.kind.head, call.kind.load(value)))
+        values.append(call.kind.load(value))
     resource = call.kind.resource
     metadata = {"resourceVersion": str(page.revision)}
-    return call.answer(encoding.listing(resource.list_kind, resource.api_version, metadata, items))
+    return call.answer(encoding.listing(resource.list_kind, resource.api_version, metadata, call.kind.head, values))
 
 
 def _place(call: Call, prefix: str, entry: Entry) -> dict[str, str]:

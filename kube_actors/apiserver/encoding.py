@@ -6,7 +6,7 @@ apiVersion of its items by slicing, as Kubernetes lists have it. Owns the layout
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -60,14 +60,22 @@ def item(head: bytes, value: bytes) -> bytes:
     return b"{" + value[len(head) :] if value.startswith(head) else value
 
 
-def listing(list_kind: str, api_version: str, metadata: JSONObject, items: Iterable[bytes]) -> bytes:
-    """A list of already encoded items."""
-    return b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[%b]}\n' % (
+def listing(list_kind: str, api_version: str, metadata: JSONObject, head: bytes, values: Sequence[bytes]) -> bytes:
+    """A list of whole objects, which lose their head. A long list is copied once: it may have 16 MB."""
+    front = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
         list_kind.encode(),
         api_version.encode(),
         _encode(metadata),
-        b",".join(items),
     )
+    if not values:
+        return front + b"]}\n"
+    size = len(head)
+    if all(value.startswith(head) for value in values):
+        parts = [value[size:] for value in values]
+        parts[0] = front + b"{" + parts[0]
+        parts[-1] += b"]}\n"
+        return b",{".join(parts)
+    return b"%b%b]}\n" % (front, b",".join([item(head, value) for value in values]))
 
 
 def same(old: Entry, new: Draft) -> bool:

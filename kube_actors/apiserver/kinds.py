@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kube_actors.api import schema
+from kube_actors.api.messages import WatchEvent
 from kube_actors.api.resources import Resource, Resources
 from kube_actors.apiserver import conversions, encoding
 from kube_actors.apiserver.shape import Place, Shape, compiled
 from kube_actors.apiserver.strategies import strategy_for
 from kube_actors.apiserver.strategies.base import JSONObject, Strategy
+from kube_actors.store.contract import Event
 
 
 class Kind:
@@ -23,6 +25,7 @@ class Kind:
         "_shape",
         "has_status",
         "head",
+        "last_event",
         "namespaced",
         "prefix",
         "resource",
@@ -42,6 +45,7 @@ class Kind:
         self.store_head = encoding.head_of(resource.kind, stored) if stored else self.head
         self._conversion = conversions.between(resource)
         self._shape: Shape | None = None
+        self.last_event: tuple[Event, WatchEvent] | None = None  # of the store, and as watchers see it
 
     @property
     def name(self) -> str:

@@ -94,7 +94,8 @@ class HttpFace:
 
     async def _impersonated(self, http: HttpRequest, user: UserInfo) -> UserInfo:
         """The user as whom the request is served."""
-        target = impersonation.wanted(http.headers.starting("impersonate-"))
+        asked = http.headers.starting("impersonate-")
+        target = impersonation.wanted(asked) if asked else None
         if target is None:
             return user
         await impersonation.check(user, target, self._access.authorizer.decide)
@@ -121,7 +122,7 @@ class HttpFace:
             user_agent=headers.get("user-agent") or "",
             http=_as_it_came(http) if "/proxy" in http.path else None,
         )
-        return router.Route(found.request, found.refusal or unreadable)
+        return found if unreadable is None else router.Route(found.request, found.refusal or unreadable)
 
     async def _refuse(self, http: HttpRequest, found: router.Route) -> None:
         """What the face refuses by itself, after asking whether the user may ask at all."""
@@ -183,7 +184,8 @@ def _unfit(http: HttpRequest, asked: AnyRequest) -> ApiError | None:
             if asked.subresource in ("exec", "attach"):
                 wire.check_upgrade(http)
         elif not _is_raw(asked):
-            views.include_of(_param(http, "includeObject"))
+            if http.query:
+                views.include_of(_param(http, "includeObject"))
             view = negotiation.view_for(asked)
             if asked.verb == "watch" and view.media_type != "application/json":
                 return errors.not_acceptable(("application/json;stream=watch",))

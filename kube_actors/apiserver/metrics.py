@@ -67,19 +67,37 @@ class Metrics:
         self._latencies: dict[Labels, _Histogram] = {}
         self._running: dict[Labels, int] = defaultdict(int)
         self._open: dict[Labels, int] = defaultdict(int)
+        self._series: dict[tuple[str | int, ...], tuple[Labels, _Histogram | None]] = {}
 
     def observe(self, asked: AnyRequest | None, method: str, status: int, seconds: float) -> None:
         """Count one answered request."""
+        place: tuple[str | int, ...]
+        if isinstance(asked, Request):
+            scope = "resource" if asked.name else "namespace" if asked.namespace else "cluster"
+            place = (asked.verb, asked.group, asked.version, asked.resource, asked.subresource, scope, status)
+        else:
+            place = (method, status)
+        series = self._series.get(place)
+        if series is None:
+            series = self._found(asked, method, status)
+            if len(self._series) < SERIES:
+                self._series[place] = series
+        coded, histogram = series
+        self._requests[coded] += 1
+        if histogram is not None:
+            histogram.add(seconds)
+
+    def _found(self, asked: AnyRequest | None, method: str, status: int) -> tuple[Labels, _Histogram | None]:
+        """Where such a request is counted."""
         labels = _labels(asked, method)
         coded = _bounded(self._requests, (*labels, ("code", str(status))))
-        self._requests[coded] += 1
         if isinstance(asked, Request) and asked.verb in ("watch", "connect"):
-            return  # what lasts as long as the client wants says nothing about latency
+            return coded, None  # what lasts as long as the client wants says nothing about latency
         kept = _bounded(self._latencies, labels)
         histogram = self._latencies.get(kept)
         if histogram is None:
             histogram = self._latencies[kept] = _Histogram()
-        histogram.add(seconds)
+        return coded, histogram
 
     def began(self, asked: AnyRequest) -> None:
         self._running[_kind_of(asked)] += 1
@@ -136,9 +154,13 @@ def _bounded(series: Mapping[Labels, object], labels: Labels) -> Labels:
     return labels if labels in series or len(series) < SERIES else _OTHER
 
 
+_READS: Labels = (("request_kind", "readOnly"),)
+_WRITES: Labels = (("request_kind", "mutating"),)
+
+
 def _kind_of(asked: AnyRequest) -> Labels:
     reads = isinstance(asked, RawRequest) or asked.verb in ("get", "list", "watch", "connect")
-    return (("request_kind", "readOnly" if reads else "mutating"),)
+    return _READS if reads else _WRITES
 
 
 def _labels(asked: AnyRequest | None, method: str) -> Labels:

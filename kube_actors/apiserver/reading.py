@@ -61,8 +61,8 @@ async def list_(call: Call) -> Answer:
 def _encode(call: Call, entries: list[Entry], metadata: dict[str, object]) -> bytes:
     kind = call.kind
     resource = kind.resource
-    items = (encoding.item(kind.head, kind.load(entry.value)) for entry in entries)
-    return encoding.listing(resource.list_kind, resource.api_version, metadata, items)
+    values = [kind.load(entry.value) for entry in entries]
+    return encoding.listing(resource.list_kind, resource.api_version, metadata, kind.head, values)
 
 
 def _plan(call: Call) -> tuple[int, str, int]:

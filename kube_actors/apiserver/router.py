@@ -120,7 +120,7 @@ def route(
     options = NO_OPTIONS
     params: tuple[tuple[str, str], ...] = ()
     try:
-        if place.subresource.partition("/")[0] in RAW_PARAMETERS:
+        if place.subresource and place.subresource.partition("/")[0] in RAW_PARAMETERS:
             params = tuple(query)
         elif query or place.watched:
             options = parse_options(verb, query)
@@ -150,7 +150,9 @@ def route(
 
 def _place(path: str) -> _Place | None:
     """None for a path that is no resource."""
-    parts = [unquote(part) for part in path.strip("/").split("/")]
+    parts = path.strip("/").split("/")
+    if "%" in path:
+        parts = [unquote(part) for part in parts]
     if parts[0] == "api" and len(parts) >= 3:
         group, version, rest = "", parts[1], parts[2:]
     elif parts[0] == "apis" and len(parts) >= 4:
@@ -177,7 +179,7 @@ def _place(path: str) -> _Place | None:
 
 
 def _verb(method: str, place: _Place, query: Pairs) -> tuple[Verb, ApiError | None]:
-    head = place.subresource.partition("/")[0]
+    head = place.subresource.partition("/")[0] if place.subresource else ""
     verb = _METHODS.get(method)
     if head == "proxy":  # what it does there is the back end's business; here it counts as what the method says
         return verb or "get", None

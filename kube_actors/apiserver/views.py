@@ -89,6 +89,20 @@ def _not_acceptable(message: str) -> errors.ApiError:
     return errors.ApiError(errors.Status(message=message, reason="NotAcceptable", code=406))
 
 
+class _Last:
+    """The event that was written last, and its line: a thousand watchers of a kind write the same one."""
+
+    pair: tuple[WatchEvent | None, bytes] = (None, b"")  # one value, since clusters may run in several threads
+
+
+def _line(event: WatchEvent) -> bytes:
+    known, line = _Last.pair
+    if event is not known:
+        line = event.line()
+        _Last.pair = (event, line)
+    return line
+
+
 class EventView:
     """The events of one watch in the wanted form. A Table names its columns in the first event only."""
 
@@ -102,7 +116,7 @@ class EventView:
     def line(self, event: WatchEvent) -> bytes:
         """One event as a line of the body."""
         if not self._view.transform or event.type == "ERROR":
-            return event.line()
+            return _line(event)
         value = msgspec.json.decode(event.object)
         changed = transformed(value, self._view, self._now(), self._include, self._printer_for, columns=self._columns)
         self._columns = False

@@ -94,7 +94,8 @@ class Watching:
 
     async def receive_batch(self) -> Sequence[WatchEvent]:
         """See `EventStream`."""
-        await trio.lowlevel.checkpoint()
+        if self._waiting or self._failure is not None:
+            await trio.lowlevel.checkpoint()
         if self._waiting:
             batch = list(self._waiting)
             self._waiting.clear()
@@ -140,6 +141,15 @@ class Watching:
         return found
 
     def _plain(self, event: Event) -> WatchEvent:
+        """Thousands may watch the same kind, one after another: the last event is made once for all of them."""
+        last = self._call.kind.last_event
+        if last is not None and last[0] is event:
+            return last[1]
+        found = self._made(event)
+        self._call.kind.last_event = (event, found)
+        return found
+
+    def _made(self, event: Event) -> WatchEvent:
         kind: EventType = "DELETED" if event.deleted else "ADDED" if event.previous is None else "MODIFIED"
         return WatchEvent(kind, self._call.kind.load(event.value), event.revision)
 

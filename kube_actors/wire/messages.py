@@ -19,13 +19,23 @@ HeaderPairs = tuple[tuple[str, str], ...]
 Send = Callable[[bytes], Awaitable[None]]
 
 
+_KEYS = {
+    name: name.encode()
+    for name in (
+        "accept", "audit-id", "authorization", "content-type", "if-none-match", "upgrade", "user-agent",
+    )
+}  # fmt: skip
+"""Asked for on every request."""
+
+
 class Headers:
     """An immutable multimap of header lines. Names are lower case; text is decoded only when asked for."""
 
-    __slots__ = ("_lines",)
+    __slots__ = ("_first", "_lines")
 
     def __init__(self, lines: list[tuple[bytes, bytes]]) -> None:
         self._lines = lines
+        self._first: dict[bytes, bytes] | None = None
 
     @classmethod
     def of(cls, *pairs: tuple[str, str]) -> Headers:
@@ -33,20 +43,20 @@ class Headers:
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value under this name."""
-        wanted = name.lower().encode()
-        for key, value in self._lines:
-            if key == wanted:
-                return _text(value)
-        return default
+        first = self._first
+        if first is None:
+            first = self._first = dict(reversed(self._lines))
+        value = first.get(_KEYS.get(name) or name.lower().encode())
+        return default if value is None else _text(value)
 
     def get_all(self, name: str) -> tuple[str, ...]:
-        wanted = name.lower().encode()
-        return tuple(_text(value) for key, value in self._lines if key == wanted)
+        wanted = _KEYS.get(name) or name.lower().encode()
+        return tuple([_text(value) for key, value in self._lines if key == wanted])
 
     def starting(self, prefix: str) -> tuple[tuple[str, str], ...]:
         """The lines whose names begin so."""
         wanted = prefix.encode()
-        return tuple((_text(key), _text(value)) for key, value in self._lines if key.startswith(wanted))
+        return tuple([(_text(key), _text(value)) for key, value in self._lines if key.startswith(wanted)])
 
     def tokens(self, name: str) -> tuple[str, ...]:
         """The comma-separated members of all lines under this name, stripped, in order."""

@@ -54,12 +54,14 @@ ON_COLLECTIONS = ("list", "watch", "create", "deletecollection")
 @st.composite
 def requests(draw: st.DrawFn) -> Request:
     verb = draw(st.sampled_from(sorted(OPTIONS)))
-    subresource, params = "", ()
+    subresource, params, options = "", (), OPTIONS[verb]
     if verb == "connect":
         subresource = draw(st.sampled_from(["exec", "attach", "proxy", "proxy/some/path"]))
         params = tuple(draw(st.lists(st.tuples(NAMES, TEXT), max_size=3)))
     elif verb not in ON_COLLECTIONS:
         subresource = draw(st.sampled_from(["", "", "status", "scale"]))
+    if subresource.startswith("proxy"):  # counts as what its method says
+        verb = draw(st.sampled_from(["get", "create", "update", "patch", "delete"]))
     return Request(
         verb=verb,
         group=draw(GROUPS),
@@ -69,7 +71,7 @@ def requests(draw: st.DrawFn) -> Request:
         name="" if verb in ON_COLLECTIONS else draw(NAMES),
         subresource=subresource,
         params=params,
-        options=Options(**{name: draw(values) for name, values in OPTIONS[verb].items()}),
+        options=Options(**{name: draw(values) for name, values in options.items()}),
         body=draw(st.sampled_from([b"", b"{}"])),
     )
 
