@@ -10,6 +10,7 @@ from typing import Any
 from kube_actors.actors import Actor, System
 from kube_actors.client import Client
 from kube_actors.controllers import ControllerManager, Options
+from kube_actors.controllers.tokens import Sign
 from kube_actors.kubeproxy import KubeProxy, Locality
 from kube_actors.scheduler import Scheduler
 from netproxy.contract import Proxy
@@ -29,13 +30,17 @@ def scheduler(client: Client, system: System) -> Actor:
     return Scheduler(client, system)
 
 
-def controllers(client: Client, system: System, config: ClusterConfig, root_ca: str) -> Actor:
+def controllers(
+    client: Client, system: System, config: ClusterConfig, root_ca: str, sign_token: Sign | None = None
+) -> Actor:
+    """sign_token: how Secrets get service-account tokens; only where the signing key is."""
     wanted = config.controllers
     options = Options(
         controllers=wanted.enabled,
         node_monitor_period=seconds(wanted.node_monitor_period, "controllers.nodeMonitorPeriod"),
         node_monitor_grace_period=seconds(wanted.node_monitor_grace_period, "controllers.nodeMonitorGracePeriod"),
         root_ca=root_ca,
+        sign_token=sign_token,
         **_periods(config),
     )
     return ControllerManager(client, system, options)

@@ -144,7 +144,8 @@ class ControlPlane:
                 supervisor.start(name, lambda: make(client_as(identity.COMPONENTS[name])), PATIENT)
 
         start("scheduler", lambda client: components.scheduler(client, system))
-        start("controllers", lambda client: components.controllers(client, system, config, self._ca()))
+        sign = self.access.tokens.legacy
+        start("controllers", lambda client: components.controllers(client, system, config, self._ca(), sign))
         start("cloud", lambda client: components.cloud(client, system))
         if "proxy" not in config.without:
             proxy = await stack.enter_async_context(open_proxy(self._addresses.tier, self._addresses.services))

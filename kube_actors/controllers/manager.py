@@ -33,6 +33,7 @@ from .replicaset import ReplicaSets, ReplicationControllers
 from .runner import CacheFeed, Feed, Runner
 from .serviceaccount import RootCertificates, ServiceAccounts
 from .servicecidr import ServiceCIDRs
+from .tokens import ServiceAccountTokens, Sign
 from .ttl import NodeTTL
 
 # A controller that one object makes fail keeps being tried, ever more slowly, and its siblings go on.
@@ -42,7 +43,8 @@ _PATIENT = RestartPolicy(restart="always", limit=None)
 class Options(Struct, frozen=True, kw_only=True):
     """controllers: "*" for all, a name for one, "-name" for not that one. Periods are in seconds.
 
-    root_ca is the PEM text that every namespace gets in ConfigMap kube-root-ca.crt; "" for none.
+    root_ca is the PEM text that every namespace gets in ConfigMap kube-root-ca.crt; "" for none. Without sign_token
+    nobody fills Secrets of type kubernetes.io/service-account-token.
     """
 
     controllers: tuple[str, ...] = ("*",)
@@ -58,6 +60,7 @@ class Options(Struct, frozen=True, kw_only=True):
     terminated_pod_gc_threshold: int = limits.TERMINATED_POD_THRESHOLD
     namespace_retry: float = limits.NAMESPACE_RETRY_SECONDS
     root_ca: str = ""
+    sign_token: Sign | None = None
     election: ElectionConfig | None = None
 
 
@@ -81,6 +84,13 @@ def _pod_gc_settings(options: Options) -> podgc.Settings:
     )
 
 
+def _signer(options: Options) -> Sign:
+    assert options.sign_token is not None, "the manager leaves the token controller out when nobody can sign"
+    return options.sign_token
+
+
+TOKENS = "serviceaccount-token-controller"
+
 CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "namespace-controller": lambda options: Namespaces(options.namespace_retry),
     "serviceaccount-controller": lambda options: ServiceAccounts(),
@@ -101,6 +111,7 @@ CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "clusterrole-aggregation-controller": lambda options: ClusterRoleAggregation(),
     "service-cidr-controller": lambda options: ServiceCIDRs(),
     "resourcequota-controller": lambda options: ResourceQuotas(),
+    TOKENS: lambda options: ServiceAccountTokens(options.root_ca, _signer(options)),
     "pod-garbage-collector-controller": lambda options: podgc.PodGarbageCollector(_pod_gc_settings(options)),
 }
 
@@ -113,6 +124,7 @@ LATE = frozenset(
         "clusterrole-aggregation-controller",
         "service-cidr-controller",
         "resourcequota-controller",
+        TOKENS,
     }
 )
 """Controllers of kinds that a young cluster has none of: they start a moment later, not to weigh on its start."""
@@ -137,7 +149,9 @@ class ControllerManager:
 
     def __init__(self, client: Client, system: System, options: Options = Options()) -> None:  # noqa: B008 - frozen
         self.options = options
-        self.names = enabled(options.controllers)
+        self.names = tuple(
+            name for name in enabled(options.controllers) if name != TOKENS or options.sign_token is not None
+        )
         self._client = client
         self._system = system
         self._runners: dict[str, Runner] = {}
