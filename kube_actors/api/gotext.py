@@ -35,6 +35,31 @@ def value_text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def go_syntax(value: Any) -> str:
+    """Plain data as %#v shows it: map[string]interface {}{"a":1}."""
+    if isinstance(value, dict):
+        inner = ", ".join(f"{json.dumps(key)}:{go_syntax(value[key])}" for key in sorted(value))
+        return f"map[string]interface {{}}{{{inner}}}"
+    if isinstance(value, list | tuple):
+        return f"[]interface {{}}{{{', '.join(map(go_syntax, value))}}}"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return "interface {}(nil)" if value is None else value_text(value)
+
+
+def go_type(value: Any) -> str:
+    """The type of plain data as %T shows it."""
+    if isinstance(value, dict):
+        return "map[string]interface {}"
+    if isinstance(value, list | tuple):
+        return "[]interface {}"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, str):
+        return "string"
+    return "<nil>" if value is None else "float64" if isinstance(value, float) else "int64"
+
+
 def kind_of(value: Any) -> str:
     """What encoding/json calls this JSON value: object, array, string, number, bool."""
     if isinstance(value, dict):

@@ -36,8 +36,8 @@ def media_type(content_type: str) -> str:
 
 
 def check_write_options(call: Call, kind: str) -> None:
-    """Refuse dryRun and fieldValidation values that do not exist; kind is the options kind that errors name."""
-    found = []
+    """Refuse values of the query that cannot be; kind is the options kind that errors name."""
+    found = _manager_problems(call, kind) if kind != "DeleteOptions" else []
     for value in call.options.dry_run:
         if value != "All":
             found.append(fields.not_supported("dryRun", list(call.options.dry_run), ["All"]))
@@ -46,6 +46,29 @@ def check_write_options(call: Call, kind: str) -> None:
         found.append(fields.not_supported("fieldValidation", call.options.field_validation, VALIDATIONS))
     if found:
         raise errors.invalid(f"{kind}.meta.k8s.io", "", found)
+
+
+def _manager_problems(call: Call, kind: str) -> list[fields.FieldError]:
+    """An apply must say who applies; force is for applies alone."""
+    found = []
+    name = call.options.field_manager
+    if kind == "PatchOptions":
+        if media_type(call.request.content_type) == messages.APPLY_PATCH:
+            if not name:
+                found.append(fields.required("fieldManager", "is required for apply patch"))
+        elif call.options.force is not None:
+            found.append(fields.forbidden("force", "may not be specified for non-apply patch"))
+    if not name or (name.isascii() and name.isprintable() and len(name) <= limits.FIELD_MANAGER_BYTES):
+        return found
+    if len(name.encode()) > limits.FIELD_MANAGER_BYTES:
+        found.append(fields.too_long("fieldManager", limits.FIELD_MANAGER_BYTES))
+    position = 0
+    for char in name:
+        if not char.isprintable():
+            shown = f"U+{ord(char):04X}"
+            found.append(fields.invalid("fieldManager", name, f"invalid character {shown} (at position {position})"))
+        position += len(char.encode())
+    return found
 
 
 def strictness(call: Call) -> str:
@@ -81,7 +104,9 @@ def parse_json(body: bytes, *, mark: bool) -> Any:
             value = json.loads(body, object_pairs_hook=_pairs)
     except (ValueError, msgspec.DecodeError, RecursionError) as error:
         raise Unparsable(_go_json_error(body, error)) from None
-    _check_depth(value, body.count(b"{") + body.count(b"["))
+    # An empty object or list holds nothing, and sets of fields are mostly made of those.
+    holders = body.count(b"{") - body.count(b"{}") + body.count(b"[") - body.count(b"[]")
+    _check_depth(value, holders + 1)
     return value
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from kube_actors.api import errors
 from kube_actors.api.messages import Answer
-from kube_actors.apiserver import bodies, encoding, limits, meta
+from kube_actors.apiserver import bodies, encoding, limits, managing, meta
 from kube_actors.apiserver.admission.chain import Attempt
 from kube_actors.apiserver.core import Call
 from kube_actors.store.contract import RevisionConflict
@@ -52,6 +52,8 @@ async def create_object(call: Call, obj: JSONObject) -> Answer:
     if metadata.get("resourceVersion", "") not in ("", "0"):
         raise errors.bad_request("resourceVersion should not be set on objects to be created")
     kind.strategy.default(obj)
+    if not managing.is_apply(call):
+        managing.created(call, obj)
     prefix = metadata.get("generateName", "")
     for attempt in range(limits.NAME_ATTEMPTS if generated else 1):
         if attempt == 0:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from kube_actors.api import errors
 from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import AnyAnswer, Request
-from kube_actors.apiserver import creating, deleting, patching, reading, updating, watching
+from kube_actors.apiserver import applying, creating, deleting, reading, updating, watching
 from kube_actors.apiserver.access.seeds import GROUPS
 from kube_actors.apiserver.core import Call, Core, refusal
 from kube_actors.apiserver.subresources import COLLECTIONS, SUBRESOURCES
@@ -25,7 +25,7 @@ _VERBS: dict[str, Serve] = {
     "watch": watching.watch,
     "create": creating.create,
     "update": updating.update,
-    "patch": patching.patch,
+    "patch": applying.patch,
     "delete": deleting.delete,
     "deletecollection": deleting.delete_collection,
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kube_actors.api import schema
+from kube_actors.api import merge_types, schema
 from kube_actors.api.messages import WatchEvent
 from kube_actors.api.resources import Resource, Resources
 from kube_actors.apiserver import conversions, encoding
@@ -23,6 +23,7 @@ class Kind:
     __slots__ = (
         "_conversion",
         "_shape",
+        "_zero",
         "has_status",
         "head",
         "last_event",
@@ -46,6 +47,7 @@ class Kind:
         self._conversion = conversions.between(resource)
         self._shape: Shape | None = None
         self.last_event: tuple[Event, WatchEvent] | None = None  # of the store, and as watchers see it
+        self._zero: JSONObject | None = None
 
     @property
     def name(self) -> str:
@@ -81,6 +83,21 @@ class Kind:
         found["apiVersion"] = self.resource.api_version
         found.setdefault("metadata", {})
         return found if self._conversion is None else self._conversion.inward(found)
+
+    @property
+    def merge_type(self) -> merge_types.MergeType:
+        """How its fields are owned and merged; compiled at first use."""
+        return merge_types.of_definition(self.definition.name)
+
+    def zero(self) -> JSONObject:
+        """An object of which nothing is set yet, in this version; shared, so not to be changed."""
+        if self._zero is None:
+            self._zero = self.shape.read({}, Place(None, "", self.shape.name), [])
+        return self._zero
+
+    def inward(self, obj: JSONObject) -> JSONObject:
+        """An object of this version as it is stored."""
+        return obj if self._conversion is None else self._conversion.inward(obj)
 
     def outward(self, obj: JSONObject) -> JSONObject:
         """A stored object, decoded, as this version shows it."""

@@ -27,6 +27,9 @@ PATCH_RETRIES = 5
 UPDATE_RETRIES = 16
 """Attempts of an unconditional update or a delete whose object changes under it."""
 
+FIELD_MANAGER_BYTES = 128
+"""Longest name of a field manager."""
+
 NAME_ATTEMPTS = 8
 """Names drawn for one generateName before AlreadyExists is answered."""
 

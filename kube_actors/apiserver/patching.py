@@ -1,7 +1,7 @@
 """patch: JSON patch, JSON merge patch and strategic merge patch.
 
 Owns which patch types are taken and how a patched object is read again. The patch languages are `api.patches` and
-`api.strategic`; storing is `updating.write`. Server-side apply is not served yet and is refused as a media type.
+`api.strategic`; storing is `updating.write`. Server-side apply is `applying`'s.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from kube_actors.api import errors, messages, patches, strategic
 from kube_actors.api import field_errors as fields
 from kube_actors.api.errors import ApiError, Details, Status
 from kube_actors.api.messages import Answer
-from kube_actors.apiserver import bodies, encoding, limits, updating
+from kube_actors.apiserver import bodies, encoding, limits, managing, updating
 from kube_actors.apiserver.core import Call
 from kube_actors.apiserver.kinds import Kind
 from kube_actors.apiserver.shape import Duplicates, WrongType
@@ -21,6 +21,7 @@ from kube_actors.apiserver.shape import Duplicates, WrongType
 JSONObject = dict[str, Any]
 Apply = Callable[[JSONObject], JSONObject]
 
+_MANAGED = managing.KEY.encode()
 _OPERATION_FIELDS = ("op", "path", "from", "value")
 
 
@@ -69,6 +70,9 @@ def _object(value: Any) -> JSONObject:
 
 def patched(call: Call, kind: Kind, apply: Apply, old: JSONObject) -> JSONObject:
     """The object after the patch, in canonical shape and defaulted. Raises ApiError."""
+    kept = None
+    if _MANAGED not in call.request.body:
+        kept = old["metadata"].pop(managing.KEY, None)  # not for the patch, and the larger half of many an object
     raw = apply(kind.outward(old))
     resource = kind.resource
     api_version = raw.get("apiVersion", resource.api_version)
@@ -87,6 +91,19 @@ def patched(call: Call, kind: Kind, apply: Apply, old: JSONObject) -> JSONObject
         if bodies.strictness(call) == "Strict":
             raise _unreadable(raw, f"strict decoding error: {', '.join(problems)}")
         bodies.treat(call, kind, problems)
+    check_identity(call, raw)
+    kind.strategy.default(found)
+    if kept is not None:
+        found["metadata"][managing.KEY] = kept
+    return found
+
+
+def settled(call: Call, kind: Kind, raw: JSONObject) -> JSONObject:
+    """A merged object, which the caller gives up, in canonical shape and defaulted. Raises ApiError."""
+    try:
+        found = kind.conform(raw, [])
+    except WrongType as error:
+        raise errors.server_failure(f"failed to convert new object to proper version: {error}") from None
     check_identity(call, raw)
     kind.strategy.default(found)
     return found

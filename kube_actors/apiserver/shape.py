@@ -223,6 +223,21 @@ def _free(value: Any, place: Place, problems: list[str]) -> Any:
     return plain(value)
 
 
+def _as_it_is(value: Any, place: Place, problems: list[str]) -> Any:
+    """A set of fields is looked at by those who take it, if at all."""
+    return value
+
+
+def _entries(kind: schema.Type) -> Reader:
+    """managedFields: an empty list is an order to forget them, so it is told apart from none."""
+    inner = _reader(kind, keep_zero=False)
+
+    def read(value: Any, place: Place, problems: list[str]) -> Any:
+        return [] if value == [] else inner(value, place, problems)
+
+    return read
+
+
 def plain(value: Any) -> Any:
     """A free-form value without the marks of duplicate keys."""
     if isinstance(value, dict):
@@ -343,6 +358,7 @@ def _reader(kind: schema.Type, *, keep_zero: bool) -> Reader:
         "double": _double,
         "time": _time(False),
         "microtime": _time(True),
+        "fields": _as_it_is,
     }
     return simple.get(name, _free)
 
@@ -380,6 +396,8 @@ def compiled(name: str) -> Shape:
     for field in definition.fields.values():
         key = (shape.name, field.name)
         shape.readers[field.name] = _lazy(field.type, keeps_zero(name, field))
+        if key == ("ObjectMeta", "managedFields"):
+            shape.readers[field.name] = _entries(field.type)
         if key in zeros.POINTER_STRUCTS:
             continue
         if field.required or key in zeros.EMPTY_STRUCTS or key in zeros.ZEROS_KEPT or _is_null_time(key, field):

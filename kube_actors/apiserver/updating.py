@@ -11,7 +11,7 @@ from typing import Any
 
 from kube_actors.api import errors
 from kube_actors.api.messages import Answer
-from kube_actors.apiserver import bodies, creating, encoding, limits, meta, reading, revisions
+from kube_actors.apiserver import bodies, creating, encoding, limits, managing, meta, reading, revisions
 from kube_actors.apiserver.admission.chain import Attempt
 from kube_actors.apiserver.core import Call
 from kube_actors.apiserver.kinds import Kind
@@ -90,12 +90,15 @@ async def _once(call: Call, entry: Entry, build: Build) -> bytes:
     core, kind = call.core, call.kind
     old, new = encoding.decode(entry.value), build(encoding.decode(entry.value))
     check_revision(call, new["metadata"], old["metadata"], entry)
+    if not managing.is_apply(call):
+        managing.changed(call, new, old)
     subresource = call.request.subresource
     attempt = Attempt(call, "UPDATE", new, old, subresource)
     await core.admission.complete(attempt)
     prepare(call, new, old)
     validate(call, new, old)
     await core.admission.check(attempt)
+    managing.settle(new, old)
     draft = encoding.draft(kind.store_head, new)
     if encoding.same(entry, draft) or same_object(new, old):
         return entry.value

@@ -262,7 +262,9 @@ async def test_a_container_must_be_chosen_among_several(autojump_clock: MockCloc
 async def test_ephemeral_containers_are_added_and_stay(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     made = await api.create(pod("a"))
     made["spec"]["ephemeralContainers"] = [{"name": "debug", "image": "img:v1"}]
-    assert "ephemeralContainers" not in (await api.update(made))["spec"]
+    made = await api.update(made)
+    assert "ephemeralContainers" not in made["spec"]
+    made["spec"]["ephemeralContainers"] = [{"name": "debug", "image": "img:v1"}]
     added = await api.ask("update", "pods", name="a", body=made, subresource="ephemeralcontainers")
     assert added["spec"]["ephemeralContainers"][0]["terminationMessagePath"] == "/dev/termination-log"
     assert added["metadata"]["generation"] == 2

@@ -1,0 +1,211 @@
+"""managedFields on the request path: what a create, an update or a patch makes of them.
+
+Owns who the manager of a request is, which fields a writer of a kind or sub-resource cannot change, and when entries
+that a client sends count. The rules of ownership are `api.ownership`'s; server-side apply is served by `applying`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kube_actors.api import fieldsets, messages, ownership
+from kube_actors.api.fieldsets import FieldSet
+from kube_actors.api.merge_types import MergeType, Untypable
+from kube_actors.api.ownership import Managers, Reset
+from kube_actors.apiserver import limits
+from kube_actors.apiserver.core import Call
+from kube_actors.apiserver.kinds import Kind
+
+JSONObject = dict[str, Any]
+
+KEY = "managedFields"
+
+
+class KindVersions:
+    """An object of a request's kind in the versions that managers speak of; objects come in the request's version."""
+
+    def __init__(self, call: Call) -> None:
+        self._kind = call.kind
+        self._kinds = call.core.kinds
+
+    def _other(self, version: str) -> Kind | None:
+        group, _, name = version.rpartition("/")
+        return self._kinds.find(group, name, self._kind.resource.plural)
+
+    def typed(self, obj: JSONObject, version: str) -> tuple[MergeType, JSONObject] | None:
+        kind = self._kind
+        if version == kind.resource.api_version:
+            return kind.merge_type, obj
+        other = self._other(version)
+        if other is None:
+            return None
+        return other.merge_type, other.outward(kind.inward(obj)) if obj else obj
+
+    def back(self, obj: JSONObject, version: str) -> JSONObject:
+        kind = self._kind
+        if version == kind.resource.api_version:
+            return obj
+        other = self._other(version)
+        return obj if other is None else kind.outward(other.inward(obj))
+
+
+def manager_name(call: Call) -> str:
+    """What the request says, or the part of the user agent before the slash."""
+    if call.options.field_manager:
+        return call.options.field_manager
+    head = call.request.user_agent.partition("/")[0]
+    if head.isascii() and head.isprintable() and len(head) <= limits.FIELD_MANAGER_BYTES:
+        return head
+    found = ""
+    for char in head:
+        if char.isprintable():
+            if len((found + char).encode()) > limits.FIELD_MANAGER_BYTES:
+                break
+            found += char
+    return found
+
+
+def is_apply(call: Call) -> bool:
+    request = call.request
+    return request.verb == "patch" and request.content_type.startswith(messages.APPLY_PATCH)
+
+
+_STATUS: FieldSet = {"f:status": {}}
+_MAIN = Reset(_STATUS)
+_STATUS_RESET = Reset({"f:spec": {}})
+# Where a sub-resource keeps more from its writers than the spec.
+_RESETS: dict[tuple[str, str, str], Reset] = {
+    ("", "pods", "status"): Reset(
+        {"f:spec": {}, "f:metadata": {"f:deletionTimestamp": {}, "f:ownerReferences": {}}},
+    ),
+    ("apps", "deployments", "status"): Reset({"f:spec": {}, "f:metadata": {"f:labels": {}}}),
+    ("", "pods", "ephemeralcontainers"): Reset(included={"f:spec": {"f:ephemeralContainers": {}}}),
+    ("", "pods", "resize"): Reset(
+        included={
+            "f:spec": {
+                name: {"*": {"f:resources": {}, "f:resizePolicy": {}}} for name in ("f:containers", "f:initContainers")
+            }
+        }
+    ),
+    ("", "namespaces", "finalize"): Reset(_STATUS),
+    ("apiextensions.k8s.io", "customresourcedefinitions", "status"): Reset({"f:spec": {}, "f:metadata": {}}),
+    ("flowcontrol.apiserver.k8s.io", "flowschemas", "status"): Reset({"f:spec": {}, "f:metadata": {}}),
+    ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations", "status"): Reset({"f:spec": {}, "f:metadata": {}}),
+    ("certificates.k8s.io", "certificatesigningrequests", "approval"): Reset({"f:spec": {}}),
+}
+_CUSTOM_STATUS = Reset({"f:spec": {}, "f:metadata": {}})
+
+
+def reset_of(kind: Kind, subresource: str) -> Reset:
+    """What a writer here cannot change."""
+    resource = kind.resource
+    found = _RESETS.get((resource.group, resource.plural, subresource))
+    if found is not None:
+        return found
+    if subresource == "status":
+        return _CUSTOM_STATUS if resource.custom else _STATUS_RESET
+    return _MAIN if kind.has_status else ownership.NOTHING_RESET
+
+
+def put(metadata: JSONObject, managers: Managers) -> None:
+    """Write the entries into an object's metadata."""
+    entries = ownership.encode(managers)
+    if entries:
+        metadata[KEY] = entries
+    else:
+        metadata.pop(KEY, None)
+
+
+def created(call: Call, obj: JSONObject) -> None:
+    """Track a new object, read and defaulted, before admission has seen it."""
+    kind, metadata = call.kind, obj["metadata"]
+    sent = metadata.pop(KEY, None)
+    try:
+        managers = {} if not sent else ownership.decode(sent, trusted=False)
+    except ownership.BadEntries:
+        managers = {}
+    version = kind.resource.api_version
+    manager = ownership.manager_for(manager_name(call), ownership.UPDATE, version, call.request.subresource)
+    try:
+        managers = ownership.updated(
+            KindVersions(call),
+            version,
+            kind.zero(),
+            kind.outward(obj),
+            managers,
+            manager,
+            now=call.core.now_text(),
+            reset=reset_of(kind, ""),
+        )
+    except Untypable:
+        return
+    put(metadata, managers)
+
+
+def changed(call: Call, new: JSONObject, old: JSONObject) -> None:
+    """Track a write over a stored object, before admission has seen it."""
+    metadata, before = new["metadata"], old["metadata"].get(KEY)
+    managers = _managers(call, metadata.pop(KEY, None), before)
+    if not managers:
+        return
+    kind = call.kind
+    version = kind.resource.api_version
+    subresource = call.request.subresource
+    manager = ownership.manager_for(manager_name(call), ownership.UPDATE, version, subresource)
+    try:
+        managers = ownership.updated(
+            KindVersions(call),
+            version,
+            kind.outward(old),
+            kind.outward(new),
+            managers,
+            manager,
+            now=call.core.now_text(),
+            reset=reset_of(kind, subresource),
+        )
+    except Untypable:
+        if before is not None:
+            metadata[KEY] = before
+        return
+    put(metadata, managers)
+
+
+def _managers(call: Call, sent: Any, before: Any) -> Managers:
+    """Those that the request names, when it may and names any; otherwise those of the stored object."""
+    if not call.request.subresource and sent is not None and sent != before:
+        if not sent or sent == [{}]:
+            return {}
+        try:
+            found = ownership.decode(sent, trusted=False)
+        except ownership.BadEntries:
+            found = {}
+        if found:
+            return found
+    return ownership.decode(before, trusted=True)
+
+
+def settle(new: JSONObject, old: JSONObject) -> None:
+    """Take the old entries back where nothing but their times is new: a write that changes nothing is not written."""
+    mine, before = new["metadata"].get(KEY), old["metadata"].get(KEY)
+    if mine is None or before is None or len(mine) != len(before) or mine == before:
+        return
+    if all(_timeless(left) == _timeless(right) for left, right in zip(mine, before, strict=True)) and _same(new, old):
+        new["metadata"][KEY] = before
+
+
+def _timeless(entry: JSONObject) -> JSONObject:
+    return {key: value for key, value in entry.items() if key != "time"}
+
+
+def _same(new: JSONObject, old: JSONObject) -> bool:
+    """Equal but for managedFields and the revision."""
+    for key in new.keys() | old.keys():
+        if key != "metadata" and new.get(key) != old.get(key):
+            return False
+    left, right = new["metadata"], old["metadata"]
+    return all(
+        left.get(key) == right.get(key) for key in left.keys() | right.keys() if key not in (KEY, "resourceVersion")
+    )
+
+
+REPLICAS: FieldSet = fieldsets.of_paths([("f:spec", "f:replicas")])
