@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar, cast
 
+import outcome
 import trio
 
 from . import limits
@@ -99,17 +100,65 @@ async def serve(mailbox: Mailbox[Ask[Q, A]], handle: Callable[[Q], Awaitable[A]]
 
     try:
         async with trio.open_nursery() as nursery:
+            workers = _Workers(nursery, one)
             while True:
                 try:
                     message = await mailbox.receive()
                 except MailboxClosed:
+                    workers.dismiss()
                     return
-                if message.abandoned:
+                if not concurrent:
+                    if not message.abandoned:
+                        await one(message)
                     continue
-                if concurrent:
-                    nursery.start_soon(one, message)
-                else:
-                    await one(message)
+                for each in (message, *mailbox.drain()):
+                    if not each.abandoned:
+                        workers.give(each)
     finally:
         for message in mailbox.drain():
             message.fail(ActorStopped(f"the actor behind {mailbox.name!r} stopped"))
+
+
+class _Workers(Generic[Q, A]):
+    """Tasks that answer one ask after another: starting one for each ask would cost more than most answers do.
+
+    There are as many as asks are under way at a time; of the idle ones a few stay.
+    """
+
+    def __init__(self, nursery: trio.Nursery, answer: Callable[[Ask[Q, A]], Awaitable[None]]) -> None:
+        self._nursery = nursery
+        self._answer = answer
+        self._idle: list[trio.lowlevel.Task] = []
+
+    def give(self, message: Ask[Q, A]) -> None:
+        if self._idle:
+            trio.lowlevel.reschedule(self._idle.pop(), outcome.Value(message))
+        else:
+            self._nursery.start_soon(self._work, message)
+
+    def dismiss(self) -> None:
+        """No more messages come: the idle ones end."""
+        while self._idle:
+            trio.lowlevel.reschedule(self._idle.pop(), outcome.Value(None))
+
+    async def _work(self, message: Ask[Q, A] | None) -> None:
+        given: Ask[Q, A] | None = message
+        try:
+            while given is not None:
+                await self._answer(given)
+                given = None
+                if len(self._idle) >= limits.IDLE_WORKERS:
+                    return
+                task = trio.lowlevel.current_task()
+                self._idle.append(task)
+
+                def abort(_: object, task: trio.lowlevel.Task = task) -> trio.lowlevel.Abort:
+                    if task in self._idle:
+                        self._idle.remove(task)
+                        return trio.lowlevel.Abort.SUCCEEDED
+                    return trio.lowlevel.Abort.FAILED  # a message is on its way to it
+
+                given = await trio.lowlevel.wait_task_rescheduled(abort)
+        finally:
+            if given is not None and not given.answered:
+                given.fail(ActorStopped("the actor stopped before it answered"))

@@ -19,3 +19,6 @@ RESTART_WINDOW_SECONDS = 120.0
 
 ASK_TIMEOUT_SECONDS = 60.0
 """How long an ask waits for its answer unless told otherwise."""
+
+IDLE_WORKERS = 64
+"""Tasks of a server that wait for the next ask; more end when they have answered."""

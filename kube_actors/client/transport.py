@@ -12,7 +12,7 @@ from typing import Protocol
 import trio
 from msgspec import structs
 
-from kube_actors.actors import ActorStopped, Ask, Mailbox, MailboxClosed
+from kube_actors.actors import ActorStopped, Ask, Mailbox, MailboxClosed, MailboxFull
 from kube_actors.api.messages import (
     Answer,
     AnyAnswer,
@@ -137,7 +137,10 @@ class ChannelTransport:
             question = _Question(structs.replace(request, user=self.user))
         try:
             with trio.move_on_after(self._timeout):
-                await self._mailbox.put(question)
+                try:
+                    self._mailbox.post(question)
+                except MailboxFull:
+                    await self._mailbox.put(question)
                 return await question.wait()
         except (ActorStopped, MailboxClosed) as error:
             raise Unavailable(f"{describe(request)}: {error}") from error
