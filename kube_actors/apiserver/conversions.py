@@ -11,6 +11,8 @@ from typing import Any
 from msgspec import Struct, json
 
 from kube_actors.api.resources import Resource
+from kube_actors.apiserver import autoscaling_v1
+from kube_actors.apiserver.shape import WrongType
 
 JSONObject = dict[str, Any]
 
@@ -66,6 +68,14 @@ _CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
 _BEHAVIOR = "autoscaling.alpha.kubernetes.io/behavior"
 
 
+def _parsed(text: str, what: str, read: Callable[[str], Any]) -> Any:
+    """An annotation that stands for a field of v2. Anybody may have written it."""
+    try:
+        return read(text)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise WrongType(f"annotation {what}: {error}") from None
+
+
 def _is_cpu(metric: JSONObject) -> bool:
     resource = metric.get("resource") or {}
     return (
@@ -80,7 +90,9 @@ def _autoscaler_inward(obj: JSONObject) -> JSONObject:
     metadata = dict(obj["metadata"])
     annotations = dict(metadata.get("annotations") or {})
     spec = dict(obj.get("spec") or {})
-    metrics = json.decode(annotations.pop(_METRICS)) if _METRICS in annotations else []
+    metrics = (
+        _parsed(annotations.pop(_METRICS), _METRICS, autoscaling_v1.read_metrics) if _METRICS in annotations else []
+    )
     percent = spec.pop("targetCPUUtilizationPercentage", None)
     if percent is not None:
         target = {"type": "Utilization", "averageUtilization": percent}
@@ -88,9 +100,13 @@ def _autoscaler_inward(obj: JSONObject) -> JSONObject:
     if metrics:
         spec["metrics"] = metrics
     if _BEHAVIOR in annotations:
-        spec["behavior"] = json.decode(annotations.pop(_BEHAVIOR))
+        spec["behavior"] = _parsed(annotations.pop(_BEHAVIOR), _BEHAVIOR, autoscaling_v1.read_behavior)
     status = dict(obj.get("status") or {})
-    current = json.decode(annotations.pop(_CURRENT)) if _CURRENT in annotations else []
+    current = (
+        _parsed(annotations.pop(_CURRENT), _CURRENT, autoscaling_v1.read_current_metrics)
+        if _CURRENT in annotations
+        else []
+    )
     used = status.pop("currentCPUUtilizationPercentage", None)
     if used is not None:
         current = [
@@ -101,7 +117,7 @@ def _autoscaler_inward(obj: JSONObject) -> JSONObject:
     if not status.get("currentReplicas"):
         status.pop("currentReplicas", None)
     if _CONDITIONS in annotations:
-        status["conditions"] = json.decode(annotations.pop(_CONDITIONS))
+        status["conditions"] = _parsed(annotations.pop(_CONDITIONS), _CONDITIONS, json.decode)
     _put_annotations(metadata, annotations)
     return {**obj, "apiVersion": "autoscaling/v2", "metadata": metadata, "spec": spec, "status": status}
 
@@ -117,10 +133,10 @@ def _autoscaler_outward(obj: JSONObject) -> JSONObject:
         else:
             others.append(metric)
     if others:
-        annotations[_METRICS] = json.encode(others).decode()
+        annotations[_METRICS] = autoscaling_v1.write_metrics(others)
     behavior = spec.pop("behavior", None)
     if behavior is not None:
-        annotations[_BEHAVIOR] = json.encode(behavior).decode()
+        annotations[_BEHAVIOR] = autoscaling_v1.write_behavior(behavior)
     status = dict(obj.get("status") or {})
     kept = []
     for metric in status.pop("currentMetrics", None) or ():
@@ -131,7 +147,7 @@ def _autoscaler_outward(obj: JSONObject) -> JSONObject:
         else:
             kept.append(metric)
     if kept:
-        annotations[_CURRENT] = json.encode(kept).decode()
+        annotations[_CURRENT] = autoscaling_v1.write_metrics(kept, current=True)
     conditions = status.pop("conditions", None)
     if conditions:
         annotations[_CONDITIONS] = json.encode(conditions).decode()

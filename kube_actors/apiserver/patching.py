@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kube_actors.api import errors, messages, patches, strategic
+from kube_actors.api import errors, gotext, messages, patches, strategic
 from kube_actors.api import field_errors as fields
 from kube_actors.api.errors import ApiError, Details, Status
 from kube_actors.api.messages import Answer
@@ -45,7 +45,6 @@ def applier(call: Call, kind: Kind) -> Apply:
     media = bodies.media_type(call.request.content_type)
     if media == messages.JSON_PATCH:
         operations = patches.decode_json_patch(body)
-        _note_operations(call, kind, body)
         return lambda old: _object(patches.apply_json_patch(old, operations))
     if media not in (messages.MERGE_PATCH, messages.STRATEGIC_PATCH):
         raise _unsupported()
@@ -89,7 +88,7 @@ def patched(call: Call, kind: Kind, apply: Apply, old: JSONObject) -> JSONObject
     problems = [*_duplicates(call), *sorted(problems)]
     if problems:
         if bodies.strictness(call) == "Strict":
-            raise _unreadable(raw, f"strict decoding error: {', '.join(problems)}")
+            raise _unreadable(raw, f"strict decoding error: {', '.join(problems)}", _shown(call))
         bodies.treat(call, kind, problems)
     check_identity(call, raw)
     kind.strategy.default(found)
@@ -109,9 +108,16 @@ def settled(call: Call, kind: Kind, raw: JSONObject) -> JSONObject:
     return found
 
 
-def _unreadable(raw: JSONObject, why: str) -> ApiError:
-    text = encoding.encode(raw).decode()
+def _unreadable(raw: JSONObject, why: str, shown: str = "") -> ApiError:
+    text = shown or encoding.encode(raw).decode()
     return errors.invalid("", "", [fields.invalid("patch", text, why)])
+
+
+def _shown(call: Call) -> str:
+    """A strategic patch is quoted as Go prints the map that it is; "" where the patched object is quoted instead."""
+    if bodies.media_type(call.request.content_type) != messages.STRATEGIC_PATCH:
+        return ""
+    return gotext.value_text(patches.decode_merge_patch(call.request.body))
 
 
 def check_identity(call: Call, raw: JSONObject) -> None:
@@ -132,10 +138,13 @@ def check_identity(call: Call, raw: JSONObject) -> None:
 
 
 def _duplicates(call: Call) -> list[str]:
-    """Repeated keys in a merge patch."""
+    """Repeated keys in a merge patch, and what is wrong with the operations of a JSON patch."""
     problems: list[str] = []
-    media = bodies.media_type(call.request.content_type)
-    if media != messages.JSON_PATCH and bodies.strictness(call) != "Ignore":
+    if bodies.strictness(call) == "Ignore":
+        return problems
+    if bodies.media_type(call.request.content_type) == messages.JSON_PATCH:
+        _note_operations(call.request.body, problems)
+    else:
         _collect(bodies.parse_json(call.request.body, mark=True), "", problems)
     return problems
 
@@ -151,11 +160,8 @@ def _collect(value: Any, path: str, problems: list[str]) -> None:
             _collect(item, f"{path}[{index}]", problems)
 
 
-def _note_operations(call: Call, kind: Kind, body: bytes) -> None:
+def _note_operations(body: bytes, problems: list[str]) -> None:
     """Unknown and repeated keys of JSON patch operations."""
-    if bodies.strictness(call) == "Ignore":
-        return
-    problems: list[str] = []
     for index, operation in enumerate(bodies.parse_json(body, mark=True)):
         if not isinstance(operation, dict):
             continue
@@ -164,5 +170,3 @@ def _note_operations(call: Call, kind: Kind, body: bytes) -> None:
         for key in operation:
             if key not in _OPERATION_FIELDS:
                 problems.append(f'json patch unknown field "[{index}].{key}"')
-    if problems:
-        bodies.treat(call, kind, problems)

@@ -147,6 +147,10 @@ def _requests_from_limits(container: JSONObject) -> None:
             requests.setdefault(name, amount)
 
 
+_OFF_SOURCES = ("clusterTrustBundle", "podCertificate")
+"""Projected sources of features that are off unless asked for: they are left out."""
+
+
 def default_volume(volume: JSONObject) -> None:
     """A volume without a source is an emptyDir."""
     if len(volume) == 1 or set(volume) == {"name"}:
@@ -159,6 +163,8 @@ def default_volume(volume: JSONObject) -> None:
                 _default_item(item)
     if volume.get("projected") is not None:
         for source in volume["projected"].get("sources") or ():
+            for key in _OFF_SOURCES:
+                source.pop(key, None)
             if source.get("serviceAccountToken") is not None:
                 source["serviceAccountToken"].setdefault("expirationSeconds", TOKEN_SECONDS)
             for item in (source.get("downwardAPI") or {}).get("items") or ():
@@ -194,3 +200,25 @@ def default_disk_source(source: JSONObject) -> None:
     if source.get("scaleIO") is not None:
         source["scaleIO"].setdefault("storageMode", "ThinProvisioned")
         source["scaleIO"].setdefault("fsType", "xfs")
+
+
+_APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
+_PROFILES = {"runtime/default": {"type": "RuntimeDefault"}, "unconfined": {"type": "Unconfined"}}
+_LOCALHOST = "localhost/"
+
+
+def settle_apparmor(pod: JSONObject) -> None:
+    """The annotations that once confined containers become the field of today, where the field says nothing itself."""
+    annotations = pod["metadata"].get("annotations")
+    if not annotations or (pod["spec"].get("os") or {}).get("name") == "windows":
+        return
+    whole = (pod["spec"].get("securityContext") or {}).get("appArmorProfile")
+    for container in containers(pod["spec"]):
+        told = annotations.get(_APPARMOR + container.get("name", ""))
+        if told is None or ((container.get("securityContext") or {}).get("appArmorProfile")) is not None:
+            continue
+        profile = _PROFILES.get(told)
+        if profile is None and told.startswith(_LOCALHOST) and len(told) > len(_LOCALHOST):
+            profile = {"type": "Localhost", "localhostProfile": told.removeprefix(_LOCALHOST)}
+        if profile is not None and profile != whole:
+            container["securityContext"] = {**(container.get("securityContext") or {}), "appArmorProfile": profile}

@@ -45,6 +45,7 @@ class PodStrategy(Strategy):
             obj["spec"]["terminationGracePeriodSeconds"] = 1
 
     def prepare_create(self, obj: JSONObject) -> None:
+        pod_defaults.settle_apparmor(obj)
         obj["status"] = {"phase": "Pending", "qosClass": qos.class_of(obj["spec"])}
         if obj["spec"].get("schedulingGates"):
             obj["status"]["conditions"] = [
@@ -75,7 +76,7 @@ class PodStrategy(Strategy):
         return pod_updates.update_problems(new, old)
 
     def warnings(self, obj: JSONObject, old: JSONObject | None) -> list[str]:
-        return pod_warnings.pod_warnings(obj) if old is None else []
+        return pod_warnings.pod_warnings(obj) if old is None else pod_warnings.template_warnings(obj, "")
 
     def grace_seconds(self, obj: JSONObject, asked: int | None) -> int | None:
         """As podStrategy.CheckGracefulDelete: a pod on no node, or finished, goes at once."""

@@ -15,6 +15,31 @@ _AFFINITY_SECONDS = 10800
 ENDPOINTS_WARNING = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 
 
+_TOPOLOGY_HINTS = "service.kubernetes.io/topology-aware-hints"
+
+
+def service_warnings(obj: JSONObject, old: JSONObject | None) -> list[str]:
+    """As GetWarningsForService."""
+    spec = obj["spec"]
+    found = []
+    if _TOPOLOGY_HINTS in (obj["metadata"].get("annotations") or {}):
+        found.append(f"metadata.annotations[{_TOPOLOGY_HINTS}]: please use service.kubernetes.io/topology-mode instead")
+    if spec.get("clusterIP") == "None":
+        if spec.get("loadBalancerIP"):
+            found.append('spec.loadBalancerIP is ignored when spec.clusterIP is "None"')
+        if spec.get("externalIPs"):
+            found.append('spec.externalIPs is ignored when spec.clusterIP is "None"')
+        if spec.get("sessionAffinity") not in (None, "", "None"):
+            found.append("spec.SessionAffinity is ignored for headless services")
+    if spec.get("externalIPs"):
+        found.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
+    if spec.get("externalName") and spec.get("type") != "ExternalName":
+        found.append('spec.externalName is ignored when spec.type is not "ExternalName"')
+    if spec.get("trafficDistribution") == "PreferClose":
+        found.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
+    return found
+
+
 class ServiceStrategy(Strategy):
     """Service."""
 
@@ -46,6 +71,9 @@ class ServiceStrategy(Strategy):
         if spec["type"] == "LoadBalancer":
             spec.setdefault("allocateLoadBalancerNodePorts", True)
         _mirror_cluster_ip(spec)
+
+    def warnings(self, obj: JSONObject, old: JSONObject | None) -> list[str]:
+        return service_warnings(obj, old)
 
     def prepare_create(self, obj: JSONObject) -> None:
         _settle_families(obj["spec"])

@@ -24,6 +24,8 @@ class WorkloadStrategy(Strategy):
 
     def warnings(self, obj: JSONObject, old: JSONObject | None) -> list[str]:
         template = obj["spec"].get("template")
+        if old is not None and obj["metadata"].get("generation") == old["metadata"].get("generation"):
+            return []
         return pod_warnings.template_warnings(template, "spec.template.") if template is not None else []
 
     def prepare_status(self, new: JSONObject, old: JSONObject) -> None:
