@@ -1,17 +1,23 @@
-"""ServiceAccount: every pod runs as one, and the one it names must exist.
+"""ServiceAccount: every pod runs as one, the one it names must exist, and its containers get its token as files.
 
-The token volume is not mounted yet: no token is issued before the TokenRequest sub-resource is served.
+Owns the volume with the token, the cluster's certificate and the namespace. The node fills it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from kube_actors.apiserver import encoding
-from kube_actors.apiserver.admission.chain import Attempt, Step
+from kube_actors.apiserver.admission.chain import Attempt, JSONObject, Step
 
 MIRROR = "kubernetes.io/config.mirror"
 DEFAULT = "default"
+TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+TOKEN_SECONDS = 3607
+"""An hour and seven seconds: the odd number by which Kubernetes knows its own volumes."""
+ROOT_CA = "kube-root-ca.crt"
+_VOLUME = "kube-api-access-"
 
 
 class ServiceAccount(Step):
@@ -33,8 +39,11 @@ class ServiceAccount(Step):
             raise attempt.forbidden(
                 f'error looking up service account {call.namespace}/{name}: serviceaccount "{name}" not found',
             )
+        account = encoding.decode(entry.value)
+        if wants_token(spec, account):
+            mount_token(spec, call.core.system.entropy.suffix)
         if not spec.get("imagePullSecrets"):
-            secrets = encoding.decode(entry.value).get("imagePullSecrets")
+            secrets = account.get("imagePullSecrets")
             if secrets:
                 spec["imagePullSecrets"] = secrets
 
@@ -74,6 +83,37 @@ def _mentions(value: Any, path: tuple[str, ...]) -> bool:
     if not path:
         return value is not None
     return isinstance(value, dict) and path[0] in value and _mentions(value[path[0]], path[1:])
+
+
+def wants_token(spec: JSONObject, account: JSONObject) -> bool:
+    """The pod's own word counts, then its account's."""
+    asked = spec.get("automountServiceAccountToken")
+    return bool(account.get("automountServiceAccountToken", True) if asked is None else asked)
+
+
+def mount_token(spec: JSONObject, suffix: Callable[[], str]) -> None:
+    """Give every container that mounts nothing of its own there the volume; suffix makes its name unique."""
+    volumes = spec.get("volumes") or []
+    known = next((volume["name"] for volume in volumes if volume["name"].startswith(_VOLUME)), None)
+    name = known or _VOLUME + suffix()
+    used = False
+    for key in ("initContainers", "containers"):
+        for container in spec.get(key) or ():
+            mounts = container.get("volumeMounts") or []
+            if all(mount.get("mountPath") != TOKEN_PATH for mount in mounts):
+                container["volumeMounts"] = [*mounts, {"name": name, "readOnly": True, "mountPath": TOKEN_PATH}]
+                used = True
+    if used and known is None:
+        spec["volumes"] = [*volumes, {"name": name, "projected": {"sources": _sources(), "defaultMode": 420}}]
+
+
+def _sources() -> list[JSONObject]:
+    namespace = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+    return [
+        {"serviceAccountToken": {"expirationSeconds": TOKEN_SECONDS, "path": "token"}},
+        {"configMap": {"name": ROOT_CA, "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [namespace]}},
+    ]
 
 
 class ServiceAccountName(Step):

@@ -144,3 +144,35 @@ async def test_unknown_resources_and_verbs_are_refused(autojump_clock: MockClock
             answer = await api.server.handle(request)
             assert isinstance(answer, Answer)
             assert answer.status == code, request
+
+
+async def test_containers_get_their_accounts_token(autojump_clock: MockClock) -> None:
+    async with running_apiserver(service_accounts=True) as api:
+        await api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}})
+        quiet = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "quiet"}}
+        await api.create({**quiet, "automountServiceAccountToken": False})
+        made = (await api.create(pod("a")))["spec"]
+        (volume,) = made["volumes"]
+        assert volume["name"].startswith("kube-api-access-")
+        token, certificate, place = volume["projected"]["sources"]
+        assert token == {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}}
+        assert certificate["configMap"]["name"] == "kube-root-ca.crt"
+        assert place["downwardAPI"]["items"][0]["path"] == "namespace"
+        path = "/var/run/secrets/kubernetes.io/serviceaccount"
+        assert made["containers"][0]["volumeMounts"] == [{"name": volume["name"], "readOnly": True, "mountPath": path}]
+        assert "volumes" not in (await api.create(pod("b", serviceAccountName="quiet")))["spec"]
+        asked = await api.create(pod("c", serviceAccountName="quiet", automountServiceAccountToken=True))
+        assert len(asked["spec"]["volumes"]) == 1
+        assert "volumes" not in (await api.create(pod("d", automountServiceAccountToken=False)))["spec"]
+        own = [{"name": "c", "image": "i:1", "volumeMounts": [{"name": "v", "mountPath": path}]}]
+        kept = await api.create(pod("e", containers=own, volumes=[{"name": "v", "emptyDir": {}}]))
+        assert [volume["name"] for volume in kept["spec"]["volumes"]] == ["v"]
+
+
+async def test_a_mirror_pod_refers_to_nothing(autojump_clock: MockClock) -> None:
+    async with running_apiserver(service_accounts=True) as api:
+        mirror = pod("a", nodeName="n", volumes=[{"name": "v", "secret": {"secretName": "s"}}])
+        mirror["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
+        with pytest.raises(ApiError) as refused:
+            await api.create(mirror)
+        assert refused.value.message == 'pods "a" is forbidden: a mirror pod may not reference secrets'
