@@ -15,6 +15,7 @@ from kube_actors.apiserver.access import attributes
 from kube_actors.apiserver.access.attributes import NO_OPINION, Attributes, Decision
 
 MASTERS = "system:masters"
+NODES = "system:nodes"
 ALL = ("*",)
 READ = ("get", "list", "watch")
 WRITE = ("create", "update", "patch", "delete")
@@ -70,23 +71,22 @@ USER_RULES: dict[str, tuple[Rule, ...]] = {
 
 GROUP_RULES: dict[str, tuple[Rule, ...]] = {
     MASTERS: (Rule(ALL, ALL, ALL),),
-    "system:nodes": (
+    # What the role system:node allows whatever the object says, and what the node authorizer does not know: whose UID
+    # tells one cluster's containers from another's, and the proxy that runs in a node's process.
+    NODES: (
         _EVENTS,
-        _LEASES,
-        Rule(READ, ("",), ("nodes", "pods", "services", "configmaps", "secrets", "persistentvolumeclaims")),
-        Rule(READ, ("", "storage.k8s.io", "node.k8s.io"), ("persistentvolumes", "csidrivers", "runtimeclasses")),
-        Rule(
-            ("get",), ("",), ("namespaces",), ("kube-system",)
-        ),  # whose UID tells one cluster's containers from another's
+        Rule(READ, ("",), ("services",)),
         Rule(("create", "update", "patch"), ("",), ("nodes", "nodes/status")),
         Rule(("create", "delete"), ("",), ("pods",)),
         Rule(("update", "patch"), ("",), ("pods/status",)),
-        Rule(("create",), ("",), ("pods/eviction", "serviceaccounts/token")),
-        Rule(("create",), ("authentication.k8s.io", "authorization.k8s.io"), ALL),
+        Rule(("get",), ("",), ("namespaces",), ("kube-system",)),
+        Rule(READ, ("discovery.k8s.io",), ("endpointslices",)),
+        Rule(("create",), ("certificates.k8s.io",), ("certificatesigningrequests/selfnodeclient",)),
     ),
     # A node that joins with a bootstrap token may ask for its certificate and read what it needs for that.
     "system:bootstrappers": (
         Rule(("create", *READ), ("certificates.k8s.io",), ("certificatesigningrequests",)),
+        Rule(("create",), ("certificates.k8s.io",), ("certificatesigningrequests/nodeclient",)),
         Rule(("get",), ("",), ("configmaps",), ("cluster-info", "kube-root-ca.crt")),
     ),
 }
@@ -142,4 +142,4 @@ class Authorizer:
                 return decision
             if decision.reason:
                 reasons.append(decision.reason)
-        return Decision(False, ", ".join(reasons)) if reasons else NO_OPINION
+        return Decision(False, "\n".join(reasons)) if reasons else NO_OPINION

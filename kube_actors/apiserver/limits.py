@@ -53,3 +53,6 @@ DECISIONS = 8192
 
 PROXY_WHOLE_BYTES = 1024 * 1024
 """A back end's answer up to this is passed on in one piece, and its links are rewritten; a longer one streams."""
+
+POD_REFERENCES = 16_384
+"""Pods of which the node authorizer remembers what they refer to."""

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import Struct
+
 from kube_actors.actors import Actor, System
 from kube_actors.client import Client
 from kube_actors.controllers import ControllerManager, Options
+from kube_actors.controllers.certificates import Authority
+from kube_actors.controllers.manager import CERTIFICATES
 from kube_actors.controllers.tokens import Sign
 from kube_actors.kubeproxy import KubeProxy, Locality
 from kube_actors.scheduler import Scheduler
@@ -30,17 +34,31 @@ def scheduler(client: Client, system: System) -> Actor:
     return Scheduler(client, system)
 
 
-def controllers(
-    client: Client, system: System, config: ClusterConfig, root_ca: str, sign_token: Sign | None = None
-) -> Actor:
-    """sign_token: how Secrets get service-account tokens; only where the signing key is."""
+class Keys(Struct, frozen=True):
+    """What the controllers sign with, in the process that holds the cluster's keys."""
+
+    authority: Authority | None
+    sign_token: Sign | None
+
+
+def certificates(client: Client, system: System, keys: Keys) -> Actor:
+    """Only the controllers that need the cluster's keys, for a cluster whose others run elsewhere."""
+    return ControllerManager(
+        client,
+        system,
+        Options(controllers=tuple(sorted(CERTIFICATES)), authority=keys.authority, sign_token=keys.sign_token),
+    )
+
+
+def controllers(client: Client, system: System, config: ClusterConfig, root_ca: str, keys: Keys | None = None) -> Actor:
     wanted = config.controllers
     options = Options(
         controllers=wanted.enabled,
         node_monitor_period=seconds(wanted.node_monitor_period, "controllers.nodeMonitorPeriod"),
         node_monitor_grace_period=seconds(wanted.node_monitor_grace_period, "controllers.nodeMonitorGracePeriod"),
         root_ca=root_ca,
-        sign_token=sign_token,
+        authority=keys.authority if keys is not None else None,
+        sign_token=keys.sign_token if keys is not None else None,
         **_periods(config),
     )
     return ControllerManager(client, system, options)

@@ -144,8 +144,11 @@ class ControlPlane:
                 supervisor.start(name, lambda: make(client_as(identity.COMPONENTS[name])), PATIENT)
 
         start("scheduler", lambda client: components.scheduler(client, system))
-        sign = self.access.tokens.legacy
-        start("controllers", lambda client: components.controllers(client, system, config, self._ca(), sign))
+        start("controllers", lambda client: components.controllers(client, system, config, self._ca(), self._keys()))
+        if self._serving is not None and "controllers" in config.without:
+            # Only this process has the keys, so that it signs whoever controls the rest.
+            client = client_as(identity.CONTROLLERS)
+            supervisor.start("certificates", lambda: components.certificates(client, system, self._keys()), PATIENT)
         start("cloud", lambda client: components.cloud(client, system))
         if "proxy" not in config.without:
             proxy = await stack.enter_async_context(open_proxy(self._addresses.tier, self._addresses.services))
@@ -154,6 +157,14 @@ class ControlPlane:
                 load_balancer_ranges=(host_address() if engine != "simulated" else "127.0.0.1",),
             )
             start("proxy", lambda client: components.proxy(client, system, proxy, locality))
+
+    def _keys(self) -> components.Keys:
+        """Without a listener nobody can use a certificate, so nobody signs one."""
+        if self._serving is None:
+            return components.Keys(None, self.access.tokens.legacy)
+        from .signing import authority  # lazy: only where certificates are used
+
+        return components.Keys(authority(self._serving.pki), self.access.tokens.legacy)
 
     def _ca(self) -> str:
         return self._serving.ca_certificate.decode() if self._serving is not None else ""

@@ -14,8 +14,8 @@ PROXY = UserInfo(name="system:kube-proxy", groups=(AUTHENTICATED,))
 KUBELET_CLIENT = UserInfo(name="kube-apiserver-kubelet-client", groups=("system:masters", AUTHENTICATED))
 """As whom the API server calls a kubelet."""
 
-JOINING = UserInfo(name="system:node", groups=("system:nodes", AUTHENTICATED))
-"""A node that joined with the cluster's node token; it has no name of its own before it has a certificate."""
+JOINING = UserInfo(name="system:bootstrap:node", groups=("system:bootstrappers", AUTHENTICATED))
+"""Who comes with the cluster's node token: he may ask for a node's certificate, and nothing else."""
 
 COMPONENTS = {"scheduler": SCHEDULER, "controllers": CONTROLLERS, "cloud": CLOUD, "proxy": PROXY}
 

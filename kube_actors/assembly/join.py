@@ -5,6 +5,7 @@ Owns this process's wiring. The server is verified by the authority that stands 
 
 from __future__ import annotations
 
+import hashlib
 import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -21,6 +22,7 @@ from netproxy.addresses import open_proxy
 
 from . import addresses, components, engines
 from .config import AddressConfig, check_node_name
+from .enrolling import enrol
 from .host import host_address
 from .nodes import cluster_id, dialer_for
 from .nodetoken import NodeToken, read_token
@@ -64,6 +66,11 @@ async def run_node(config: JoinConfig, tell: Tell) -> None:
         transport = await stack.enter_async_context(HTTPTransport(server, system.entropy))
         client = client_of(transport, config.server, tell, system)
         await first_contact(client, config.server, f"the token in {config.token_file}")
+        pair = await enrol(client, config.name, system, _pair_directory(config, token))
+        own = HTTPConfig(server=config.server, ca=token.ca, client_certificate=pair.certificate, client_key=pair.key)
+        transport = await stack.enter_async_context(HTTPTransport(own, system.entropy))
+        client = client_of(transport, config.server, tell, system)
+        await first_contact(client, config.server, "the node's certificate")
         pod_ranges = addresses.choose(AddressConfig(), "simulated", engine=choice.name, nodes=1).pod_ranges
         runtimes = await stack.enter_async_context(
             engines.open_engines(choice.name, system, pod_ranges=pod_ranges, names=[config.name], loopback=False)
@@ -75,6 +82,12 @@ async def run_node(config: JoinConfig, tell: Tell) -> None:
             await _start_proxy(stack, config, supervisor, system, client, choice.name)
         tell(f"node {config.name} runs")
         await trio.sleep_forever()
+
+
+def _pair_directory(config: JoinConfig, token: NodeToken) -> Path:
+    """Where the node's pair is kept: one place for each cluster that it joins."""
+    cluster = hashlib.sha256(token.ca).hexdigest()[:16]
+    return Path(config.data_dir) / "nodes" / config.name / f"pki-{cluster}"
 
 
 async def start_node(

@@ -136,7 +136,7 @@ class Pki:
         if not self._lives(pair, RENEW_DAYS):
             return False
         try:
-            x509.load_pem_x509_certificate(pair.certificate).verify_directly_issued_by(self._authority()[0])
+            x509.load_pem_x509_certificate(pair.certificate).verify_directly_issued_by(self.authority()[0])
         except (InvalidSignature, ValueError):
             return False
         return True
@@ -146,7 +146,7 @@ class Pki:
     def _today(self) -> datetime:
         return datetime.fromtimestamp(int(self._now()), UTC)
 
-    def _authority(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    def authority(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
         from cryptography import x509  # lazy: heavy import
 
         if self._signer is None:
@@ -161,7 +161,7 @@ class Pki:
         name = _name(CA_NAME, ())
         usage = _usage(key_cert_sign=True, digital_signature=True)
         builder = (
-            self._builder(name, name, key.public_key(), timedelta(days=365 * CA_YEARS))
+            self.builder(name, name, key.public_key(), timedelta(days=365 * CA_YEARS))
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -181,13 +181,13 @@ class Pki:
         from cryptography.hazmat.primitives import hashes
         from cryptography.x509.oid import ExtendedKeyUsageOID
 
-        ca, ca_key = self._authority()
+        ca, ca_key = self.authority()
         key = _new_key()
         uses = [ExtendedKeyUsageOID.CLIENT_AUTH] if client else []
         uses += [ExtendedKeyUsageOID.SERVER_AUTH] if hosts or not client else []
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
         builder = (
-            self._builder(_name(common_name, organizations), ca.subject, key.public_key(), timedelta(days=LEAF_DAYS))
+            self.builder(_name(common_name, organizations), ca.subject, key.public_key(), timedelta(days=LEAF_DAYS))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(digital_signature=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
@@ -198,7 +198,7 @@ class Pki:
             builder = builder.add_extension(names, critical=False)
         return self._keep(name, _pair(builder.sign(ca_key, hashes.SHA256()), key))
 
-    def _builder(
+    def builder(
         self, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, life: timedelta
     ) -> x509.CertificateBuilder:
         from cryptography import x509  # lazy: heavy import

@@ -61,3 +61,9 @@ QUOTA_RESYNC_SECONDS = 300.0
 """How often a quota is counted anew though nothing seems to have changed."""
 QUOTA_NAME_SETS = 1024
 """Different sets of names in quotas that are remembered as watched for; more only cost a look-up each time."""
+
+REQUEST_PENDING_SECONDS = 24 * 3600.0
+"""A certificate request that nobody decides, or nobody signs, is removed after this time."""
+
+REQUEST_DECIDED_SECONDS = 3600.0
+"""A certificate request is removed this long after the last decision on it."""

@@ -17,6 +17,7 @@ from kube_actors.client import Client, ElectionConfig, EventRecorder, InformerFa
 from . import limits, nodes, podgc
 from .aggregation import ClusterRoleAggregation
 from .caches import SharedCaches
+from .certificates import Approving, Authority, Cleaning, Signing
 from .collector import CollectorFeed, GarbageCollector
 from .contract import Controller
 from .deployment import Deployments
@@ -44,7 +45,7 @@ class Options(Struct, frozen=True, kw_only=True):
     """controllers: "*" for all, a name for one, "-name" for not that one. Periods are in seconds.
 
     root_ca is the PEM text that every namespace gets in ConfigMap kube-root-ca.crt; "" for none. Without sign_token
-    nobody fills Secrets of type kubernetes.io/service-account-token.
+    nobody fills Secrets of type kubernetes.io/service-account-token, without authority nobody signs certificates.
     """
 
     controllers: tuple[str, ...] = ("*",)
@@ -60,6 +61,7 @@ class Options(Struct, frozen=True, kw_only=True):
     terminated_pod_gc_threshold: int = limits.TERMINATED_POD_THRESHOLD
     namespace_retry: float = limits.NAMESPACE_RETRY_SECONDS
     root_ca: str = ""
+    authority: Authority | None = None
     sign_token: Sign | None = None
     election: ElectionConfig | None = None
 
@@ -90,6 +92,14 @@ def _signer(options: Options) -> Sign:
 
 
 TOKENS = "serviceaccount-token-controller"
+CERTIFICATES = frozenset(
+    {
+        "certificatesigningrequest-signing-controller",
+        "certificatesigningrequest-approving-controller",
+        "certificatesigningrequest-cleaner-controller",
+    }
+)
+"""The controllers that are of no use without the cluster's authority."""
 
 CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "namespace-controller": lambda options: Namespaces(options.namespace_retry),
@@ -112,6 +122,9 @@ CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "service-cidr-controller": lambda options: ServiceCIDRs(),
     "resourcequota-controller": lambda options: ResourceQuotas(),
     TOKENS: lambda options: ServiceAccountTokens(options.root_ca, _signer(options)),
+    "certificatesigningrequest-signing-controller": lambda options: Signing(options.authority),
+    "certificatesigningrequest-approving-controller": lambda options: Approving(options.authority),
+    "certificatesigningrequest-cleaner-controller": lambda options: Cleaning(),
     "pod-garbage-collector-controller": lambda options: podgc.PodGarbageCollector(_pod_gc_settings(options)),
 }
 
@@ -126,6 +139,7 @@ LATE = frozenset(
         "resourcequota-controller",
         TOKENS,
     }
+    | CERTIFICATES
 )
 """Controllers of kinds that a young cluster has none of: they start a moment later, not to weigh on its start."""
 
@@ -149,9 +163,9 @@ class ControllerManager:
 
     def __init__(self, client: Client, system: System, options: Options = Options()) -> None:  # noqa: B008 - frozen
         self.options = options
-        self.names = tuple(
-            name for name in enabled(options.controllers) if name != TOKENS or options.sign_token is not None
-        )
+        idle = {TOKENS} if options.sign_token is None else set()
+        idle |= CERTIFICATES if options.authority is None else set()
+        self.names = tuple(name for name in enabled(options.controllers) if name not in idle)
         self._client = client
         self._system = system
         self._runners: dict[str, Runner] = {}

@@ -13,6 +13,7 @@ from kube_actors.actors import System
 from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import UserInfo
 from kube_actors.apiserver.access.jwt import looks_signed
+from kube_actors.apiserver.access.nodes import NodeJudge
 from kube_actors.apiserver.access.rbac import Rbac
 from kube_actors.apiserver.access.seeds import Seeds
 from kube_actors.apiserver.access.tokens import Rejected, Tokens
@@ -35,7 +36,7 @@ class Access:
     def __init__(self, system: System, store: Store, *, token_key: Callable[[], bytes] | None = None) -> None:
         self.seeds = Seeds(system, store)
         self.rbac = Rbac(store, self.seeds.ensure)
-        self.authorizer = Authorizer(self.rbac)
+        self.authorizer = Authorizer(NodeJudge(store), self.rbac)
         self.tokens = Tokens(system, store, token_key)
         self.authenticator = Authenticator(system.clock)
 

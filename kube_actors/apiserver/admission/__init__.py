@@ -5,6 +5,7 @@ from __future__ import annotations
 from kube_actors.apiserver.access.escalation import Escalation
 from kube_actors.apiserver.admission.certificates import (
     CertificateApproval,
+    CertificateRequester,
     CertificateSigning,
     CertificateSubjectRestriction,
 )
@@ -13,6 +14,7 @@ from kube_actors.apiserver.admission.ingress_class import DefaultIngressClass
 from kube_actors.apiserver.admission.limit_ranger import LimitRanger
 from kube_actors.apiserver.admission.mutating_policies import MutatingAdmissionPolicy
 from kube_actors.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from kube_actors.apiserver.admission.node_restriction import NodeRestriction
 from kube_actors.apiserver.admission.nodes import TaintNodesByCondition
 from kube_actors.apiserver.admission.pod_security.step import PodSecurity
 from kube_actors.apiserver.admission.priority import Priority
@@ -44,6 +46,7 @@ def default_steps() -> list[Step]:
         StorageObjectInUseProtection(),
         PersistentVolumeClaimResize(),
         RuntimeClass(),
+        CertificateRequester(),
         CertificateApproval(),
         CertificateSigning(),
         CertificateSubjectRestriction(),
@@ -54,5 +57,6 @@ def default_steps() -> list[Step]:
         ValidatingAdmissionPolicy(),
         ValidatingAdmissionWebhook(),
         ResourceQuota(),
+        NodeRestriction(),
         Escalation(),
     ]

@@ -28,6 +28,47 @@ def _concerned(attempt: Attempt, subresource: str) -> bool:
     return resource.plural == PLURAL and resource.group == GROUP and attempt.subresource == subresource
 
 
+class CertificateRequester(Step):
+    """Who asks is written into the request, and when a condition was set into the condition."""
+
+    name = "CertificateRequester"
+
+    async def complete(self, attempt: Attempt) -> None:
+        resource = attempt.call.kind.resource
+        if resource.group != GROUP or resource.plural != PLURAL or attempt.obj is None:
+            return
+        if attempt.old is None:
+            user = attempt.call.request.user
+            asked = {key: value for key, value in attempt.obj["spec"].items() if key not in _REQUESTER}
+            told = {
+                "username": user.name,
+                "uid": user.uid,
+                "groups": list(user.groups),
+                "extra": {key: list(values) for key, values in user.extra.items()},
+            }
+            attempt.obj["spec"] = {**asked, **{key: value for key, value in told.items() if value}}
+            return
+        before = (attempt.old.get("status") or {}).get("conditions") or []
+        for condition in (attempt.obj.get("status") or {}).get("conditions") or ():
+            now = attempt.call.core.now_text()
+            if not condition.get("lastUpdateTime"):
+                condition["lastUpdateTime"] = now
+            if not condition.get("lastTransitionTime"):
+                condition["lastTransitionTime"] = next(
+                    (
+                        each["lastTransitionTime"]
+                        for each in before
+                        if each.get("type") == condition.get("type")
+                        and each.get("status") == condition.get("status")
+                        and each.get("lastTransitionTime")
+                    ),
+                    now,
+                )
+
+
+_REQUESTER = ("username", "uid", "groups", "extra")
+
+
 class CertificateApproval(Step):
     """Only who may approve for the signer approves or denies."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kube_actors.api.resources import Resource
 from kube_actors.apiserver.strategies import (
+    certificates,
     cluster,
     configuration,
     devices,
@@ -50,7 +51,7 @@ _BY_RESOURCE: dict[tuple[str, str], Strategy] = {
     ("autoscaling", "horizontalpodautoscalers"): cluster.HorizontalPodAutoscalerStrategy(),
     ("batch", "jobs"): jobs.JobStrategy(),
     ("batch", "cronjobs"): jobs.CronJobStrategy(),
-    ("certificates.k8s.io", "certificatesigningrequests"): cluster.CertificateSigningRequestStrategy(),
+    ("certificates.k8s.io", "certificatesigningrequests"): certificates.CertificateSigningRequestStrategy(),
     ("coordination.k8s.io", "leases"): configuration.LeaseStrategy(),
     ("discovery.k8s.io", "endpointslices"): services.EndpointSliceStrategy(),
     ("policy", "poddisruptionbudgets"): cluster.PodDisruptionBudgetStrategy(),

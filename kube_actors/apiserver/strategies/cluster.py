@@ -77,15 +77,6 @@ class PodDisruptionBudgetStrategy(Strategy):
         return rules.pod_disruption_budget(obj)
 
 
-class CertificateSigningRequestStrategy(Strategy):
-    """CertificateSigningRequest, of which nothing but its selection is here yet."""
-
-    field_complaint = "field label not supported: {field}"
-    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
-        "spec.signerName": lambda obj: str((obj.get("spec") or {}).get("signerName", "")),
-    }
-
-
 class HorizontalPodAutoscalerStrategy(Strategy):
     """HorizontalPodAutoscaler of autoscaling/v2, the stored version."""
 

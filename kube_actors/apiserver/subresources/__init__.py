@@ -8,6 +8,7 @@ from kube_actors.api.messages import AnyAnswer
 from kube_actors.apiserver.core import Call
 from kube_actors.apiserver.subresources import (
     access_reviews,
+    approval,
     binding,
     ephemeral,
     eviction,
@@ -34,6 +35,7 @@ SUBRESOURCES: dict[tuple[str, str, str], Serve] = {
     ("", "services", "proxy"): proxy.service,
     ("", "nodes", "proxy"): proxy.node,
     ("", "serviceaccounts", "token"): token_request.token,
+    ("certificates.k8s.io", "certificatesigningrequests", "approval"): approval.approve,
     ("*", "*", "scale"): scale.scale,
 }
 """By group, plural and sub-resource."""

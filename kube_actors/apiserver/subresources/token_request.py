@@ -12,6 +12,7 @@ from kube_actors.api import field_errors as fields
 from kube_actors.api.messages import AnyAnswer
 from kube_actors.apiserver import bodies, encoding, reading
 from kube_actors.apiserver.access.tokens import WARN_AFTER_SECONDS, Bound
+from kube_actors.apiserver.admission.node_restriction import check_token
 from kube_actors.apiserver.core import Call
 from kube_actors.apiserver.subresources.reviews import token_request_kind
 
@@ -38,6 +39,7 @@ async def token(call: Call) -> AnyAnswer:
     seconds = spec.get("expirationSeconds")
     seconds = DEFAULT_SECONDS if seconds is None else seconds
     _check_life(call, seconds)
+    await check_token(call, spec.get("boundObjectRef"))
     bound = await _bound(call, spec.get("boundObjectRef"))
     by_admission = seconds == WARN_AFTER_SECONDS and audiences == (tokens.issuer,)
     extend = by_admission and any(each.kind == "pod" for each in bound)
