@@ -64,8 +64,8 @@ def _request(name: str) -> tuple[bytes, bytes]:
     from cryptography import x509  # lazy: heavy import
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives import serialization as form
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
+    from cryptography.hazmat.primitives.asymmetric import ec  # lazy: heavy import
+    from cryptography.x509.oid import NameOID  # lazy: heavy import
 
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name(
