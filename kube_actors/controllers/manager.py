@@ -91,6 +91,12 @@ def _signer(options: Options) -> Sign:
     return options.sign_token
 
 
+def _policy_types() -> Controller[Any]:
+    from .policytypes import PolicyTypes  # lazy: its types take milliseconds that a cluster's start has not
+
+    return PolicyTypes()
+
+
 TOKENS = "serviceaccount-token-controller"
 CERTIFICATES = frozenset(
     {
@@ -121,6 +127,7 @@ CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "clusterrole-aggregation-controller": lambda options: ClusterRoleAggregation(),
     "service-cidr-controller": lambda options: ServiceCIDRs(),
     "resourcequota-controller": lambda options: ResourceQuotas(),
+    "validatingadmissionpolicy-status-controller": lambda options: _policy_types(),
     TOKENS: lambda options: ServiceAccountTokens(options.root_ca, _signer(options)),
     "certificatesigningrequest-signing-controller": lambda options: Signing(options.authority),
     "certificatesigningrequest-approving-controller": lambda options: Approving(options.authority),
@@ -137,6 +144,7 @@ LATE = frozenset(
         "clusterrole-aggregation-controller",
         "service-cidr-controller",
         "resourcequota-controller",
+        "validatingadmissionpolicy-status-controller",
         TOKENS,
     }
     | CERTIFICATES

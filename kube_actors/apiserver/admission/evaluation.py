@@ -186,7 +186,7 @@ class Conditions:
 
     async def hold(self, scene: Scene) -> bool:
         """Raises Failed when one has no value, none is false, and failing is refusing."""
-        from kube_actors.apiserver import expressions  # lazy: brings CEL
+        from kube_actors.cel import admission as expressions  # lazy: brings CEL
 
         if not self._programs:
             env = expressions.environment(params=self._params)

@@ -33,7 +33,7 @@ class MutatingPolicy(Policy):
         return {**super()._environment(), "literals": True}
 
     def _compile(self, env: Any) -> None:
-        from kube_actors.apiserver import expressions  # lazy: brings CEL
+        from kube_actors.cel import admission as expressions  # lazy: brings CEL
 
         self._mutations = [
             (
@@ -45,7 +45,7 @@ class MutatingPolicy(Policy):
 
     async def mutate(self, attempt: Attempt, version: Resource, params: JSONObject | None) -> bool:
         """Change the attempt's object; whether it changed. Raises Failed."""
-        from kube_actors.apiserver import expressions  # lazy: brings CEL
+        from kube_actors.cel import admission as expressions  # lazy: brings CEL
 
         before = await scene(attempt, version)
         seen = before.with_params(params, self.variables)
@@ -72,7 +72,7 @@ def source_of(mutation: JSONObject) -> str:
 
 def wanted_of(mutation: JSONObject) -> tuple[Any, ...]:
     """The types that a mutation's expression may give."""
-    from kube_actors.apiserver import expressions  # lazy: brings CEL
+    from kube_actors.cel import admission as expressions  # lazy: brings CEL
 
     return expressions.PATCHES if mutation.get("patchType") == "JSONPatch" else expressions.APPLIED
 

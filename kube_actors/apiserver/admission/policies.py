@@ -43,7 +43,7 @@ class Policy:
 
     def ready(self) -> None:
         """Compile; raises Misconfigured when an expression that was let in is no good after all."""
-        from kube_actors.apiserver import expressions  # lazy: brings CEL
+        from kube_actors.cel import admission as expressions  # lazy: brings CEL
 
         if self._faults is None:
             try:
@@ -58,7 +58,7 @@ class Policy:
         return {"params": self.param_kind is not None}
 
     def _variables_in(self, env: Any) -> Any:
-        from kube_actors.apiserver import expressions  # lazy: brings CEL
+        from kube_actors.cel import admission as expressions  # lazy: brings CEL
 
         known: dict[str, Any] = {}
         for variable in self.spec.get("variables") or ():

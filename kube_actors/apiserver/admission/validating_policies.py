@@ -42,7 +42,7 @@ class ValidatingPolicy(Policy):
     """A policy with its validations and audit annotations."""
 
     def _compile(self, env: Any) -> None:
-        from kube_actors.apiserver import expressions  # lazy: brings CEL
+        from kube_actors.cel import admission as expressions  # lazy: brings CEL
 
         self._validations = [
             (

@@ -54,7 +54,7 @@ def _of_webhooks(obj: JSONObject) -> Iterator[FieldError]:
 
 
 def _conditions(conditions: list[JSONObject], path: str, *, params: bool) -> Iterator[FieldError]:
-    from kube_actors.apiserver import expressions  # lazy: brings CEL
+    from kube_actors.cel import admission as expressions  # lazy: brings CEL
 
     env = expressions.environment(params=params)
     for index, condition in enumerate(conditions):
@@ -62,7 +62,7 @@ def _conditions(conditions: list[JSONObject], path: str, *, params: bool) -> Ite
 
 
 def _of_policy(obj: JSONObject) -> Iterator[FieldError]:
-    from kube_actors.apiserver import expressions  # lazy: brings CEL
+    from kube_actors.cel import admission as expressions  # lazy: brings CEL
 
     spec = obj["spec"]
     params = spec.get("paramKind") is not None
@@ -92,7 +92,7 @@ def _of_policy(obj: JSONObject) -> Iterator[FieldError]:
 
 
 def _problem(env: Any, source: str, path: str, wanted: tuple[Any, ...]) -> Iterator[FieldError]:
-    from kube_actors.apiserver import expressions  # lazy: brings CEL
+    from kube_actors.cel import admission as expressions  # lazy: brings CEL
 
     if not source.strip():
         return

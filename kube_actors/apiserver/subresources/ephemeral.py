@@ -8,6 +8,8 @@ from kube_actors.api import errors
 from kube_actors.api import field_errors as fields
 from kube_actors.api.messages import AnyAnswer
 from kube_actors.apiserver import bodies, creating, encoding, limits, patching, reading, updating
+from kube_actors.apiserver.admission.chain import Attempt
+from kube_actors.apiserver.admission.connecting import admit
 from kube_actors.apiserver.core import Call
 from kube_actors.apiserver.strategies import pod_defaults
 
@@ -51,7 +53,19 @@ async def _store(call: Call, build: updating.Build, *, attempts: int) -> AnyAnsw
             pod["spec"][_LIST] = wanted
             pod["metadata"]["generation"] = pod["metadata"].get("generation", 0) + 1
 
-    return call.answer(await updating.amend(call, call.kind, call.key, change))
+    entry = await reading.find(call)
+    old, new = encoding.decode(entry.value), encoding.decode(entry.value)
+    change(new)
+    asked = encoding.encode(new["spec"].get(_LIST))
+    await admit(Attempt(call, "UPDATE", new, old, "ephemeralcontainers"))
+    admitted = new["spec"].get(_LIST) or []
+
+    def change_as_admitted(pod: JSONObject) -> None:
+        change(pod)
+        if encoding.encode(pod["spec"].get(_LIST)) == asked and admitted:
+            pod["spec"][_LIST] = admitted
+
+    return call.answer(await updating.amend(call, call.kind, call.key, change_as_admitted))
 
 
 def changes_refused(wanted: list[JSONObject], before: list[JSONObject]) -> list[fields.FieldError]:

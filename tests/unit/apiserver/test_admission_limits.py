@@ -223,6 +223,23 @@ async def test_a_namespace_holds_its_pods_to_a_level(autojump_clock: MockClock) 
         )
 
 
+async def test_a_debug_container_is_held_to_the_level_too(autojump_clock: MockClock) -> None:
+    async with running_apiserver() as api:
+        labels = {"pod-security.kubernetes.io/enforce": "baseline"}
+        await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n", "labels": labels}})
+        made = pod("a")
+        made["metadata"]["namespace"] = "n"
+        made = await api.create(made)
+        debug = {"name": "d", "image": "i:1", "securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}
+        made["spec"]["ephemeralContainers"] = [debug]
+        with pytest.raises(ApiError) as refused:
+            await api.ask("update", "Pod", "n", "a", subresource="ephemeralcontainers", body=made)
+        assert refused.value.message.startswith('pods "a" is forbidden: violates PodSecurity "baseline:latest"')
+        del debug["securityContext"]
+        changed = await api.ask("update", "Pod", "n", "a", subresource="ephemeralcontainers", body=made)
+        assert changed["spec"]["ephemeralContainers"][0]["name"] == "d"
+
+
 def test_labels_that_cannot_be_read_are_enforced_most_strictly() -> None:
     policy = policy_of({"pod-security.kubernetes.io/enforce": "x", "pod-security.kubernetes.io/warn-version": "2"})
     assert (policy.enforce.name, policy.warn.name, len(policy.problems)) == ("restricted", "privileged", 2)

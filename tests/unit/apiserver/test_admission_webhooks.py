@@ -262,6 +262,29 @@ async def test_an_equivalent_version_is_what_the_webhook_asked_for() -> None:
         assert (request["kind"]["version"], request["requestKind"]["version"]) == ("v1", "v2")
 
 
+async def test_match_conditions_choose() -> None:
+    async with webhook_server(lambda request: {"allowed": False}) as hooks, running_apiserver() as api:
+        conditions = [
+            {"name": "not-me", "expression": "object.metadata.name != 'skip-me'"},
+            {"name": "creates", "expression": "request.operation == 'CREATE' && request.userInfo.username == 'tester'"},
+        ]
+        await configure(api, "Validating", hooks, {"matchConditions": conditions})
+        await api.create(config_map("skip-me"))
+        assert "denied the request" in (await refusal(api, config_map("a"))).message
+        broken = [{"name": "x", "expression": "object.data.nope == 'x'"}]
+        secrets = {"rules": [rule(resources=("secrets",))], "matchConditions": broken}
+        await configure(api, "Validating", hooks, secrets, name="x")
+        error = await refusal(api, {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}})
+        assert error.message == (
+            "secrets \"s\" is forbidden: expression 'object.data.nope == 'x'' resulted in error: no such key: data"
+        )
+        with pytest.raises(ApiError) as refused:
+            await configure(
+                api, "Validating", hooks, {"matchConditions": [{"name": "x", "expression": "1 +"}]}, name="y"
+            )
+        assert "compilation failed" in refused.value.message
+
+
 async def test_configurations_themselves_are_never_asked_about() -> None:
     async with webhook_server(lambda request: {"allowed": False}) as hooks, running_apiserver() as api:
         everything = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"]}

@@ -10,7 +10,10 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kube_actors.cel import CompileError, Environment, Field, Program, Type, types
+from kube_actors.cel import types
+from kube_actors.cel.environment import Environment, Program
+from kube_actors.cel.errors import CompileError
+from kube_actors.cel.types import Field, Type
 
 AUTHORIZER = types.opaque("kubernetes.authorization.Authorizer")
 RESOURCE_CHECK = types.opaque("kubernetes.authorization.ResourceCheck")
