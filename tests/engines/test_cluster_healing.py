@@ -1,14 +1,6 @@
-"""Any actor may be killed, and the engine's daemon: what was asked for comes to be, and nothing is lost."""
+"""Any actor may be killed: what was asked for comes to be, and nothing is lost."""
 
 from __future__ import annotations
-
-import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-
-import pytest
 
 from tests.kit.clusters import (
     Load,
@@ -16,7 +8,6 @@ from tests.kit.clusters import (
     RunningCluster,
     deployment,
     http_get,
-    running_cluster,
     service,
     until,
 )
@@ -95,51 +86,3 @@ def test_a_restarted_node_adopts_its_running_containers(space: Namespace) -> Non
     assert after[name][1] == 1
     del before[name], after[name]
     assert after == before
-
-
-@contextmanager
-def podman_service(path: Path) -> Iterator[None]:
-    """A service of its own over the machine's containers, that a test may kill."""
-    environment = {name: value for name, value in os.environ.items() if name != "CONTAINER_HOST"}
-    process = subprocess.Popen(
-        ["podman", "system", "service", "-t", "0", f"unix://{path}"],
-        env=environment,  # with CONTAINER_HOST it would be a client
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        until(path.exists, what="podman's socket")
-        yield
-    finally:
-        process.kill()
-        process.wait()
-        path.unlink(missing_ok=True)
-
-
-@pytest.mark.podman
-def test_podman_dies_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "podman.sock"
-    monkeypatch.setenv("CONTAINER_HOST", f"unix://{path}")
-    first = ExitStack()
-    with ExitStack() as services:
-        services.enter_context(first)
-        first.enter_context(podman_service(path))
-        with running_cluster("podman", tmp_path / "data", nodes=1) as running, running.namespace() as space:
-            space.apply(deployment(2), service())
-            space.rolled_out()
-            before = identities(space)
-            address = space.address()
-            until(lambda: http_get(address, 80), what="it answers")
-            first.close()
-            assert http_get(address, 80)  # containers and Services go on without the daemon
-            space.patch("Deployment", "web", {"spec": {"replicas": 3}})
-            until(lambda: len(space.pods()) == 3, what="a third pod is asked for")
-            services.enter_context(podman_service(path))
-            space.rolled_out(timeout=60)
-            after = identities(space)
-            assert {name: after[name] for name in before} == before
-            names = set(after)
-            until(lambda: {http_get(address, 80).split()[0] for _ in range(12)} == names, what="all three answer")
-            space.client.delete("Pod", space.pods()[0].metadata.name, namespace=space.name)
-            space.rolled_out()
