@@ -6,7 +6,7 @@ from typing import Any
 
 from kube_actors.api import field_errors as fields
 from kube_actors.api import names, quantity
-from kube_actors.apiserver.strategies import checks, env_validation, handler_validation
+from kube_actors.apiserver.strategies import checks, env_validation, handler_validation, pod_security_validation
 from kube_actors.apiserver.strategies.checks import JSONObject, Problems, named
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -81,7 +81,9 @@ def _container(container: JSONObject, volumes: dict[str, JSONObject], path: str,
     found += checks.one_of(container.get("imagePullPolicy"), _PULL_POLICIES, f"{path}.imagePullPolicy", required=True)
     found += resources(container.get("resources") or {}, f"{path}.resources")
     found += _resize_policy(container.get("resizePolicy") or (), f"{path}.resizePolicy")
-    return found + _security(container.get("securityContext"), f"{path}.securityContext", spec)
+    return found + pod_security_validation.container_context(
+        container.get("securityContext"), f"{path}.securityContext", spec
+    )
 
 
 def _termination(container: JSONObject, path: str) -> Problems:
@@ -278,43 +280,3 @@ def _resize_policy(listed: Any, path: str) -> Problems:
         if policy not in ("NotRequired", "RestartContainer"):
             found.append(fields.not_supported(path, policy, ["NotRequired", "RestartContainer"]))
     return found
-
-
-def _security(context: JSONObject | None, path: str, spec: JSONObject) -> Problems:
-    """As ValidateSecurityContext, for a server that does not allow privileged containers unless told to."""
-    if context is None:
-        return []
-    found: Problems = []
-    for key in ("runAsUser", "runAsGroup"):
-        if isinstance(context.get(key), int) and not 0 <= context[key] <= 2**31 - 1:
-            found.append(fields.invalid(f"{path}.{key}", context[key], "must be between 0 and 2147483647, inclusive"))
-    if context.get("allowPrivilegeEscalation") is False:
-        if context.get("privileged"):
-            text = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
-            found.append(fields.invalid(path, go_security_context(context), text))
-        if "CAP_SYS_ADMIN" in ((context.get("capabilities") or {}).get("add") or ()):
-            text = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
-            found.append(fields.invalid(path, go_security_context(context), text))
-    return found
-
-
-def go_security_context(context: JSONObject) -> Any:
-    """A security context as Go's internal type marshals."""
-    capabilities = context.get("capabilities")
-    shown: JSONObject = {
-        "Capabilities": None
-        if capabilities is None
-        else {"Add": capabilities.get("add"), "Drop": capabilities.get("drop")},
-        "Privileged": context.get("privileged"),
-        "SELinuxOptions": context.get("seLinuxOptions"),
-        "WindowsOptions": context.get("windowsOptions"),
-        "RunAsUser": context.get("runAsUser"),
-        "RunAsGroup": context.get("runAsGroup"),
-        "RunAsNonRoot": context.get("runAsNonRoot"),
-        "ReadOnlyRootFilesystem": context.get("readOnlyRootFilesystem"),
-        "AllowPrivilegeEscalation": context.get("allowPrivilegeEscalation"),
-        "ProcMount": context.get("procMount"),
-        "SeccompProfile": context.get("seccompProfile"),
-        "AppArmorProfile": context.get("appArmorProfile"),
-    }
-    return checks.go_value(shown)

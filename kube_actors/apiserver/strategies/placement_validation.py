@@ -107,6 +107,8 @@ def _pod_affinity(given: JSONObject, path: str) -> Problems:
 def _pod_term(term: JSONObject, path: str) -> Problems:
     found = checks.label_selector(term.get("labelSelector"), f"{path}.labelSelector")
     found += checks.label_selector(term.get("namespaceSelector"), f"{path}.namespaceSelector")
+    for key in ("matchLabelKeys", "mismatchLabelKeys"):
+        found += _label_keys(term, key, path)
     for namespace in term.get("namespaces") or ():
         found += named(names.dns_label(namespace), namespace, f"{path}.namespace")
     key = term.get("topologyKey", "")
@@ -170,5 +172,24 @@ def spread(listed: Any, path: str) -> Problems:
             if action != "DoNotSchedule":
                 text = f"can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {action}"
                 found.append(fields.invalid(f"{at}.minDomains", least, text))
+        found += _spread_policies(item, at)
         found += checks.label_selector(item.get("labelSelector"), f"{at}.labelSelector")
+    return found
+
+
+def _spread_policies(item: JSONObject, path: str) -> Problems:
+    found: Problems = []
+    for key in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
+        found += checks.one_of(item.get(key), ("Honor", "Ignore"), f"{path}.{key}")
+    return found + _label_keys(item, "matchLabelKeys", path)
+
+
+def _label_keys(item: JSONObject, key: str, path: str) -> Problems:
+    """Labels of the pod itself that a selector is narrowed by."""
+    listed = item.get(key) or ()
+    if listed and item.get("labelSelector") is None:
+        return [fields.forbidden(f"{path}.{key}", "must not be specified when labelSelector is not set")]
+    found: Problems = []
+    for index, name in enumerate(listed):
+        found += named(names.qualified_name(name), name, f"{path}.{key}[{index}]")
     return found

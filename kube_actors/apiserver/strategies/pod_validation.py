@@ -5,12 +5,19 @@ from __future__ import annotations
 from kube_actors.api import field_errors as fields
 from kube_actors.api import names
 from kube_actors.apiserver.meta import annotations_problems, labels_problems
-from kube_actors.apiserver.strategies import checks, container_validation, placement_validation, volume_validation
+from kube_actors.apiserver.strategies import (
+    checks,
+    container_validation,
+    placement_validation,
+    pod_resource_validation,
+    pod_security_validation,
+    volume_validation,
+)
 from kube_actors.apiserver.strategies.checks import JSONObject, Problems, named
 
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _MIRROR = "kubernetes.io/config.mirror"
-_NAMESERVERS, _SEARCHES = 3, 32
+_NAMESERVERS, _SEARCHES, _SEARCH_BYTES = 3, 32, 2048
 
 
 def pod_problems(pod: JSONObject) -> Problems:
@@ -44,13 +51,16 @@ def spec_problems(spec: JSONObject, path: str) -> Problems:
     """As ValidatePodSpec."""
     known, found = volume_validation.volumes(spec.get("volumes") or (), f"{path}.volumes")
     found += _claims(spec, f"{path}.resourceClaims")
+    found += pod_resource_validation.pod_resources(spec, path)
     found += container_validation.containers(spec, known, path)
+    found += pod_resource_validation.consistency(spec, path)
+    found += _host_ports(spec, path)
     found += checks.one_of(
         spec.get("restartPolicy"), ("Always", "OnFailure", "Never"), f"{path}.restartPolicy", required=True
     )
     found += checks.one_of(spec.get("dnsPolicy"), _DNS_POLICIES, f"{path}.dnsPolicy", required=True)
     found += labels_problems(spec.get("nodeSelector") or {}, f"{path}.nodeSelector")
-    found += _security(spec, path)
+    found += pod_security_validation.pod_context(spec, path)
     found += placement_validation.affinity(spec.get("affinity") or {}, f"{path}.affinity")
     found += _dns(spec, path)
     found += _gates(spec, path)
@@ -91,8 +101,8 @@ def _claims(spec: JSONObject, path: str) -> Problems:
     return found
 
 
-def _security(spec: JSONObject, path: str) -> Problems:
-    """Host namespaces, and what privileged containers would need: this server allows none unless told to."""
+def _host_ports(spec: JSONObject, path: str) -> Problems:
+    """On the host's network a port is the host's own."""
     found: Problems = []
     if spec.get("hostNetwork"):
         for index, container in enumerate(spec.get("containers") or ()):
@@ -101,9 +111,6 @@ def _security(spec: JSONObject, path: str) -> Problems:
                     at = f"{path}.containers[{index}].ports[{position}].containerPort"
                     text = "must match `hostPort` when `hostNetwork` is true"
                     found.append(fields.invalid(at, port.get("containerPort", 0), text))
-    if spec.get("hostPID") and spec.get("shareProcessNamespace"):
-        text = "ShareProcessNamespace and HostPID cannot both be enabled"
-        found.append(fields.invalid(f"{path}.shareProcessNamespace", True, text))
     return found
 
 
@@ -129,6 +136,14 @@ def _dns(spec: JSONObject, path: str) -> Problems:
     if len(searches) > _SEARCHES:
         text = f"must not have more than {_SEARCHES} search paths"
         found.append(fields.invalid(f"{at}.searches", searches, text))
+    if len(" ".join(searches)) > _SEARCH_BYTES:
+        text = f"must not have more than {_SEARCH_BYTES} characters (including spaces) in the search list"
+        found.append(fields.invalid(f"{at}.searches", searches, text))
+    for index, search in enumerate(searches):
+        domain = search.removesuffix(".")
+        if domain:
+            # Underscores have been let through since search paths were read like resolvers read them.
+            found += named(names.dns_subdomain(domain.replace("_", "a")), search, f"{at}.searches[{index}]")
     for index, option in enumerate(config.get("options") or ()):
         if not option.get("name"):
             found.append(fields.required(f"{at}.options[{index}]"))
@@ -171,6 +186,7 @@ def _names(spec: JSONObject, path: str) -> Problems:
         ("subdomain", names.dns_label),
         ("priorityClassName", names.dns_subdomain),
         ("runtimeClassName", names.dns_subdomain),
+        ("hostnameOverride", names.dns_subdomain),
     ):
         value = spec.get(key)
         if value:
@@ -190,13 +206,18 @@ def _host_aliases(spec: JSONObject, path: str) -> Problems:
 
 def _choices(spec: JSONObject, path: str) -> Problems:
     found: Problems = []
+    policy = spec.get("preemptionPolicy")
+    if policy is not None and policy not in ("PreemptLowerPriority", "Never"):
+        found.append(fields.not_supported(f"{path}.preemptionPolicy", policy, ["PreemptLowerPriority", "Never"]))
+    found += pod_resource_validation.overhead(spec, path)
     system = (spec.get("os") or {}).get("name")
     if spec.get("os") is not None:
         if not system:
             found.append(fields.required(f"{path}.os.name"))
         elif system not in ("linux", "windows"):
             found.append(fields.not_supported(f"{path}.os", system, ["linux", "windows"]))
-    policy = spec.get("preemptionPolicy")
-    if policy is not None and policy not in ("PreemptLowerPriority", "Never"):
-        found.append(fields.not_supported(f"{path}.preemptionPolicy", policy, ["PreemptLowerPriority", "Never"]))
+        elif system == "windows":
+            found += pod_security_validation.windows(spec, path)
+        else:
+            found += pod_security_validation.linux(spec, path)
     return found

@@ -6,7 +6,7 @@ from typing import Any
 
 from kube_actors.api import field_errors as fields
 from kube_actors.api import names, quantity
-from kube_actors.apiserver.strategies import checks, go_diff, volume_validation
+from kube_actors.apiserver.strategies import checks, disk_validation, go_diff, placement_validation, volume_validation
 from kube_actors.apiserver.strategies.checks import JSONObject, Problems, named
 
 _RECLAIM = ("Delete", "Recycle", "Retain")
@@ -135,11 +135,24 @@ def volume(obj: JSONObject) -> Problems:
         found.append(fields.forbidden(f"spec.{extra}", "may not specify more than 1 volume type"))
     if not sources:
         found.append(fields.required("spec", "must specify a volume type"))
-    return found + _source(spec, policy)
+    found += _source(spec, policy)
+    name = spec.get("storageClassName")
+    if name:
+        found += named(names.dns_subdomain(name), name, "spec.storageClassName")
+    mode = spec.get("volumeMode")
+    if mode is not None and mode not in ("Block", "Filesystem"):
+        found.append(fields.not_supported("spec.volumeMode", mode, ["Block", "Filesystem"]))
+    affinity = (spec.get("nodeAffinity") or {}).get("required")
+    if affinity is not None:
+        found += placement_validation.node_selector(affinity, "spec.nodeAffinity.required")
+    return found
 
 
 def _source(spec: JSONObject, policy: str | None) -> Problems:
     found: Problems = []
+    for key, check in disk_validation.CHECKS.items():
+        if spec.get(key) is not None:
+            found += check(spec[key], f"spec.{key}")
     if spec.get("hostPath") is not None:
         found += volume_validation.host_path(spec["hostPath"], "spec.hostPath")
         if spec["hostPath"].get("path") == "/" and policy == "Recycle":

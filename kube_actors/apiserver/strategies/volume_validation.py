@@ -6,9 +6,10 @@ from typing import Any
 
 from kube_actors.api import field_errors as fields
 from kube_actors.api import names, quantity
-from kube_actors.apiserver.strategies import checks, env_validation
+from kube_actors.apiserver.strategies import checks, disk_validation, env_validation
 from kube_actors.apiserver.strategies.checks import JSONObject, Problems, named
 from kube_actors.apiserver.strategies.container_validation import relative_path
+from kube_actors.apiserver.strategies.device_validation import driver_name
 
 _MODE_TEXT = "must be a number between 0 and 0777 (octal), both inclusive"
 _VOLUME_FIELDS = ("metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid")
@@ -250,16 +251,10 @@ def _claim(source: JSONObject, path: str) -> Problems:
 
 
 def _csi(source: JSONObject, path: str) -> Problems:
-    return [] if source.get("driver") else [fields.required(f"{path}.driver")]
-
-
-def _nfs(source: JSONObject, path: str) -> Problems:
-    found: Problems = []
-    for key in ("server", "path"):
-        if not source.get(key):
-            found.append(fields.required(f"{path}.{key}"))
-    if source.get("path") and not source["path"].startswith("/"):
-        found.append(fields.invalid(f"{path}.path", source["path"], "must be an absolute path"))
+    found = driver_name(source.get("driver", ""), f"{path}.driver")
+    secret = source.get("nodePublishSecretRef")
+    if secret is not None and not secret.get("name"):
+        found.append(fields.required(f"{path}.nodePublishSecretRef.name"))
     return found
 
 
@@ -331,6 +326,8 @@ def _data_sources(spec: JSONObject, path: str) -> Problems:
 
 
 _CHECKS = {
+    **disk_validation.CHECKS,
+    "image": disk_validation.image,
     "emptyDir": _empty_dir,
     "hostPath": host_path,
     "gitRepo": _git_repo,
@@ -340,6 +337,5 @@ _CHECKS = {
     "projected": _projected,
     "persistentVolumeClaim": _claim,
     "csi": _csi,
-    "nfs": _nfs,
     "ephemeral": _ephemeral,
 }
