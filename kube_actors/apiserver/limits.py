@@ -56,3 +56,9 @@ PROXY_WHOLE_BYTES = 1024 * 1024
 
 POD_REFERENCES = 16_384
 """Pods of which the node authorizer remembers what they refer to."""
+
+SEATS = 600
+"""Requests over HTTP that are served at a time, over all limited levels, as kube-apiserver's two limits allow."""
+
+SEAT_WAIT_SECONDS = 15.0
+"""How long a request waits in a queue for its seat."""

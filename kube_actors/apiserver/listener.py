@@ -14,6 +14,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import msgspec
 import trio
 from msgspec import structs
 
@@ -33,16 +34,17 @@ from kube_actors.api.messages import (
     WatchAnswer,
 )
 from kube_actors.apiserver import limits, metrics, negotiation, protobuf, router, views, wire
-from kube_actors.apiserver.access import impersonation
+from kube_actors.apiserver.access import attributes, impersonation
 from kube_actors.apiserver.access.access import Access
 from kube_actors.apiserver.authn import WEBSOCKET_TOKEN
 from kube_actors.apiserver.metrics import Metrics
 from kube_actors.apiserver.negotiation import View
 from kube_actors.apiserver.views import PrinterFor
 from kube_actors.wire import Answer as HttpAnswer
-from kube_actors.wire import HttpRequest, HttpServer, Limits, listen_tcp, wants_websocket
+from kube_actors.wire import HttpRequest, HttpResponse, HttpServer, Limits, StreamResponse, listen_tcp, wants_websocket
 
 Handle = Callable[[AnyRequest], Awaitable[AnyAnswer]]
+_OURSELVES = UserInfo(name="system:apiserver", groups=("system:masters",))
 _INDENTED_FOR = ("curl", "Wget", "Mozilla/5.0")
 
 
@@ -74,12 +76,17 @@ class HttpFace:
             found = self._route(http, user)
             asked = found.request
             await self._refuse(http, found)
+            ticket = await self._access.flow.admit(attributes.of(asked), seated=not _lasts(asked))
             self.metrics.began(asked)
             try:
                 answer = await self._handle(asked)
             finally:
                 self.metrics.ended(asked)
+                if ticket is not None:
+                    ticket.leave()
             rendered = self._render(http, asked, answer, audit_id)
+            if ticket is not None and isinstance(rendered, HttpResponse | StreamResponse):
+                rendered = structs.replace(rendered, headers=rendered.headers + ticket.headers)
         except ApiError as error:
             rendered = wire.refusal(error, audit_id)
         status = getattr(rendered, "status", 101)
@@ -130,7 +137,19 @@ class HttpFace:
         if refusal is None:
             return
         await self._access.authorizer.authorize(found.request)
+        if isinstance(found.request, Request) and found.request.subresource in ("exec", "attach"):
+            await self._check_host(found.request)
         raise refusal
+
+    async def _check_host(self, asked: Request) -> None:
+        """What is wrong with the pod is told before what is wrong with the way to it, as kube-apiserver does."""
+        pod = structs.replace(asked, verb="get", subresource="", params=(), user=_OURSELVES)
+        answer = await self._handle(pod)
+        assert isinstance(answer, Answer)
+        if answer.status >= 400:
+            raise errors.decode(answer.status, answer.body)
+        if not msgspec.json.decode(answer.body)["spec"].get("nodeName"):
+            raise errors.bad_request(f"pod {asked.name} does not have a host assigned")
 
     def _render(self, http: HttpRequest, asked: AnyRequest, answer: AnyAnswer, audit_id: str) -> HttpAnswer:
         if isinstance(answer, Answer):
@@ -171,6 +190,11 @@ class HttpFace:
         if body is answer.body:
             return answer
         return structs.replace(answer, body=body, content_type=content_type)
+
+
+def _lasts(asked: AnyRequest) -> bool:
+    """Whether the answer goes on for as long as somebody reads."""
+    return isinstance(asked, Request) and (asked.verb in ("watch", "connect") or asked.subresource == "log")
 
 
 def _unfit(http: HttpRequest, asked: AnyRequest) -> ApiError | None:

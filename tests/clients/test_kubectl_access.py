@@ -67,3 +67,13 @@ spec:
         assert "Pending" in (await api.kubectl("get", "csr")).stdout
         await api.kubectl("certificate", "approve", "jane")
         assert "Approved" in (await api.kubectl("get", "csr")).stdout
+
+
+async def test_a_command_in_a_pod_without_a_node_says_what_is_missing(tmp_path: Path) -> None:
+    pod = '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"i"}]}}'
+    async with https_apiserver(tmp_path) as api:
+        await api.kubectl("create", "-f", "-", stdin=pod)
+        refused = await api.kubectl("exec", "p", "--", "ls", check=False)
+        assert "pod p does not have a host assigned" in refused.stderr
+        missing = await api.kubectl("exec", "q", "--", "ls", check=False)
+        assert 'pods "q" not found' in missing.stderr

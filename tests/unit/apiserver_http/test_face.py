@@ -91,7 +91,7 @@ async def test_an_object_in_every_form(tmp_path: Path) -> None:
         (ADMIN_TOKEN, "GET", "/api/v1/pods?includeObject=All", {"Accept": TABLE}, 400, "BadRequest"),
         (ADMIN_TOKEN, "GET", "/api/v1/pods?watch=1", {"Accept": "application/yaml"}, 406, "NotAcceptable"),
         (ADMIN_TOKEN, "HEAD", "/api/v1/pods?watch=1", {}, 405, ""),
-        (ADMIN_TOKEN, "POST", "/api/v1/namespaces/default/pods/a/exec?command=ls", {}, 400, "BadRequest"),
+        (ADMIN_TOKEN, "POST", "/api/v1/namespaces/default/pods/a/exec?command=ls", {}, 404, "NotFound"),
     ],
 )
 async def test_refusals(
