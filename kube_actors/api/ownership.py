@@ -293,7 +293,7 @@ def applied(
     fields = reset.keep(kind.field_set(config) or {})
     now_owned = {**managers, manager: Owned(fields, version, last.time if last is not None else None)}
     if last is not None and last.fields:
-        new = _pruned(versions, new, now_owned, manager, last, version)
+        new = _pruned(versions, new, now_owned, last)
     others = {key: owned for key, owned in now_owned.items() if key != manager}
     left, conflicts, _ = _take(versions, version, live, new, others, reset)
     if conflicts and not force:
@@ -304,11 +304,9 @@ def applied(
     return (live if new == live else new), left
 
 
-def _pruned(
-    versions: Versions, merged: JSONObject, managers: Managers, manager: Manager, last: Owned, version: str
-) -> JSONObject:
+def _pruned(versions: Versions, merged: JSONObject, managers: Managers, last: Owned) -> JSONObject:
     """Without what this manager applied last time, has not applied now, and nobody else owns."""
-    typed = versions.typed(_marked(merged, version), last.version)
+    typed = versions.typed(merged, last.version)
     if typed is None:
         return merged
     kind, whole = typed
@@ -339,10 +337,6 @@ def _pruned(
     doomed = fieldsets.intersection(gone, with_named(kind, last.fields))
     result = _object(remove(kind, back_whole[1], doomed)) if doomed else back_whole[1]
     return versions.back(result, last.version)
-
-
-def _marked(obj: JSONObject, version: str) -> JSONObject:
-    return obj if obj.get("apiVersion") else {**obj, "apiVersion": version}
 
 
 def _object(value: Any) -> JSONObject:

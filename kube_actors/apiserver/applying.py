@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from kube_actors.api import errors, fieldsets, merging, ownership
 from kube_actors.api.codec import CodecError, copy_plain, decode_plain, encode
 from kube_actors.api.fieldsets import FieldSet
@@ -239,6 +241,6 @@ def _with_last_applied(obj: JSONObject, config: JSONObject) -> JSONObject:
     annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != LAST_APPLIED}
     if annotations or "annotations" in metadata:
         metadata["annotations"] = annotations
-    text = encode({**config, "metadata": metadata}).decode() + "\n"
+    text = msgspec.json.encode({**config, "metadata": metadata}, order="sorted").decode() + "\n"
     kept = obj["metadata"]
     return {**obj, "metadata": {**kept, "annotations": {**kept["annotations"], LAST_APPLIED: text}}}

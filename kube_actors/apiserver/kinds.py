@@ -22,6 +22,7 @@ class Kind:
 
     __slots__ = (
         "_conversion",
+        "_merge_type",
         "_shape",
         "_zero",
         "has_status",
@@ -48,6 +49,7 @@ class Kind:
         self._shape: Shape | None = None
         self.last_event: tuple[Event, WatchEvent] | None = None  # of the store, and as watchers see it
         self._zero: JSONObject | None = None
+        self._merge_type: merge_types.MergeType | None = None
 
     @property
     def name(self) -> str:
@@ -87,10 +89,17 @@ class Kind:
     @property
     def merge_type(self) -> merge_types.MergeType:
         """How its fields are owned and merged; compiled at first use."""
-        return merge_types.of_definition(self.definition.name)
+        if self._merge_type is None:
+            if self.resource.custom:
+                self._merge_type = merge_types.of_structural(getattr(self, "structural", None))
+            else:
+                self._merge_type = merge_types.of_definition(self.definition.name)
+        return self._merge_type
 
     def zero(self) -> JSONObject:
         """An object of which nothing is set yet, in this version; shared, so not to be changed."""
+        if self._zero is None and self.resource.custom:
+            self._zero = {"metadata": {}}
         if self._zero is None:
             self._zero = self.shape.read({}, Place(None, "", self.shape.name), [])
         return self._zero

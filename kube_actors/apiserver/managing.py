@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from kube_actors.api import fieldsets, messages, ownership
+from kube_actors.api import messages, ownership
 from kube_actors.api.fieldsets import FieldSet
 from kube_actors.api.merge_types import MergeType, Untypable
 from kube_actors.api.ownership import Managers, Reset
-from kube_actors.apiserver import limits
+from kube_actors.apiserver import limits, scale_owners
 from kube_actors.apiserver.core import Call
 from kube_actors.apiserver.kinds import Kind
 
@@ -102,6 +102,8 @@ def reset_of(kind: Kind, subresource: str) -> Reset:
     found = _RESETS.get((resource.group, resource.plural, subresource))
     if found is not None:
         return found
+    if subresource == scale_owners.SUBRESOURCE:
+        return ownership.NOTHING_RESET
     if subresource == "status":
         return _CUSTOM_STATUS if resource.custom else _STATUS_RESET
     return _MAIN if kind.has_status else ownership.NOTHING_RESET
@@ -145,6 +147,9 @@ def created(call: Call, obj: JSONObject) -> None:
 def changed(call: Call, new: JSONObject, old: JSONObject) -> None:
     """Track a write over a stored object, before admission has seen it."""
     metadata, before = new["metadata"], old["metadata"].get(KEY)
+    if call.request.subresource == scale_owners.SUBRESOURCE:
+        _scaled(call, new, old)
+        return
     managers = _managers(call, metadata.pop(KEY, None), before)
     if not managers:
         return
@@ -168,6 +173,29 @@ def changed(call: Call, new: JSONObject, old: JSONObject) -> None:
             metadata[KEY] = before
         return
     put(metadata, managers)
+
+
+def _scaled(call: Call, new: JSONObject, old: JSONObject) -> None:
+    """Track a write of the Scale."""
+    kind = call.kind
+    manager = ownership.manager_for(
+        manager_name(call), ownership.UPDATE, scale_owners.VERSION, scale_owners.SUBRESOURCE
+    )
+    path = replicas_path(kind)
+    managers = ownership.decode(old["metadata"].get(KEY), trusted=True)
+    before, after = scale_owners.shown(kind.outward(old), path), scale_owners.shown(kind.outward(new), path)
+    version = kind.resource.api_version
+    put(
+        new["metadata"],
+        scale_owners.written(managers, manager, before, after, version, call.core.now_text(), path),
+    )
+
+
+def replicas_path(kind: Kind) -> tuple[str, ...]:
+    """Where a kind keeps its number of replicas; a custom resource says where."""
+    paths = getattr(kind, "scale_paths", None)
+    text = paths.get("specReplicasPath", "") if isinstance(paths, dict) else ""
+    return tuple(f"f:{name}" for name in text.strip(".").split(".")) if text else scale_owners.PATH
 
 
 def _managers(call: Call, sent: Any, before: Any) -> Managers:
@@ -206,6 +234,3 @@ def _same(new: JSONObject, old: JSONObject) -> bool:
     return all(
         left.get(key) == right.get(key) for key in left.keys() | right.keys() if key not in (KEY, "resourceVersion")
     )
-
-
-REPLICAS: FieldSet = fieldsets.of_paths([("f:spec", "f:replicas")])

@@ -7,7 +7,7 @@ from typing import Any
 from kube_actors.api import errors
 from kube_actors.api import field_errors as fields
 from kube_actors.api.messages import AnyAnswer
-from kube_actors.apiserver import bodies, creating, encoding, limits, patching, reading, updating
+from kube_actors.apiserver import applying, bodies, creating, encoding, limits, managing, patching, reading, updating
 from kube_actors.apiserver.admission.chain import Attempt
 from kube_actors.apiserver.admission.connecting import admit
 from kube_actors.apiserver.core import Call
@@ -29,6 +29,9 @@ async def ephemeral_containers(call: Call) -> AnyAnswer:
         return await _store(call, lambda old: submitted, attempts=limits.UPDATE_RETRIES)
     if verb == "patch":
         bodies.check_write_options(call, "PatchOptions")
+        if managing.is_apply(call):
+            config = applying.read(call)
+            return await _store(call, lambda old: applying.onto(call, config, old), attempts=limits.PATCH_RETRIES)
         apply = patching.applier(call, call.kind)
         return await _store(
             call, lambda old: patching.patched(call, call.kind, apply, old), attempts=limits.PATCH_RETRIES
@@ -49,8 +52,13 @@ async def _store(call: Call, build: updating.Build, *, attempts: int) -> AnyAnsw
         problems = changes_refused(wanted, before)
         if problems:
             raise errors.invalid("Pod", call.name, problems)
+        if managing.is_apply(call):
+            pod["metadata"][managing.KEY] = built["metadata"].get(managing.KEY, [])
         if wanted != before:
+            old = {**pod, "metadata": dict(pod["metadata"]), "spec": dict(pod["spec"])}
             pod["spec"][_LIST] = wanted
+            if not managing.is_apply(call):
+                managing.changed(call, pod, old)
             pod["metadata"]["generation"] = pod["metadata"].get("generation", 0) + 1
 
     entry = await reading.find(call)

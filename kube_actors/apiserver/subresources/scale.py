@@ -7,10 +7,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from kube_actors.api import errors
+from kube_actors.api import errors, ownership
 from kube_actors.api import field_errors as fields
+from kube_actors.api.codec import copy_plain
 from kube_actors.api.messages import AnyAnswer
-from kube_actors.apiserver import bodies, encoding, limits, patching, reading, updating
+from kube_actors.apiserver import (
+    applying,
+    bodies,
+    encoding,
+    limits,
+    managing,
+    patching,
+    reading,
+    scale_owners,
+    updating,
+)
 from kube_actors.apiserver.core import Call
 from kube_actors.apiserver.scales import scale_of
 from kube_actors.apiserver.subresources.reviews import scale_kind
@@ -33,15 +44,34 @@ async def scale(call: Call) -> AnyAnswer:
         value = await updating.store(call, lambda old: _scaled(call, old, submitted), attempts=attempts)
     elif verb == "patch":
         bodies.check_write_options(call, "PatchOptions")
-        apply = patching.applier(call, scale_kind())
-
-        def build(old: JSONObject) -> JSONObject:
-            return _scaled(call, old, patching.patched(call, scale_kind(), apply, scale_of(old)))
+        build = _applied(call) if managing.is_apply(call) else _patched(call)
 
         value = await updating.store(call, build, attempts=limits.PATCH_RETRIES)
     else:
         raise errors.method_not_allowed()
     return call.answer(encoding.encode(scale_of(encoding.decode(value))))
+
+
+def _patched(call: Call) -> updating.Build:
+    apply = patching.applier(call, scale_kind())
+    return lambda old: _scaled(call, old, patching.patched(call, scale_kind(), apply, scale_of(old)))
+
+
+def _applied(call: Call) -> updating.Build:
+    config = applying.read(call)
+
+    def build(old: JSONObject) -> JSONObject:
+        kind, path = scale_kind(), managing.replicas_path(call.kind)
+        live = scale_of(old)
+        managers = ownership.decode(old["metadata"].get(managing.KEY), trusted=True)
+        known = scale_owners.to_scale(managers, path)
+        merged, left = applying.merged(call, kind, config, live, known, scale_owners.ScaleVersions())
+        new = _scaled(call, old, patching.settled(call, kind, copy_plain(merged)))
+        version = call.kind.resource.api_version
+        managing.put(new["metadata"], scale_owners.to_parent(managers, left, version, path))
+        return new
+
+    return build
 
 
 def _check_name(call: Call, submitted: JSONObject) -> None:
