@@ -56,7 +56,7 @@ def default_steps() -> list[Step]:
         MutatingAdmissionWebhook(),
         ValidatingAdmissionPolicy(),
         ValidatingAdmissionWebhook(),
-        ResourceQuota(),
         NodeRestriction(),
         Escalation(),
+        ResourceQuota(),
     ]

@@ -53,9 +53,10 @@ class MutatingPolicy(Policy):
             return False
         original = obj = review.shown(attempt, attempt.obj, version)
         assert obj is not None
+        kind = review.kind_in(attempt, version)
         for is_patch, program in self._mutations:
             value = expressions.plain(await seen.with_object(obj, self.variables).value(program))
-            obj = _patched(obj, value) if is_patch else applying.apply(version, obj, _applied(program.source, value))
+            obj = _patched(obj, value) if is_patch else applying.apply(kind, obj, _applied(program.source, value))
         if obj == original:
             return False
         try:
