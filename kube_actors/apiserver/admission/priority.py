@@ -24,6 +24,19 @@ class Priority(Step):
         elif attempt.operation == "CREATE":
             await self._resolve(attempt, spec)
 
+    async def check(self, attempt: Attempt) -> None:
+        """There is one default at most."""
+        new = attempt.obj
+        if new is None or not attempt.concerns("scheduling.k8s.io", "priorityclasses") or not new.get("globalDefault"):
+            return
+        if attempt.old is not None and attempt.old.get("globalDefault"):
+            return
+        for name, known in (await attempt.call.core.mirrors.of(_CLASSES).read()).items():
+            if known.get("globalDefault") and name != new["metadata"].get("name"):
+                raise attempt.forbidden(
+                    f"PriorityClass {name} is already marked as default. Only one default can exist"
+                )
+
     async def _resolve(self, attempt: Attempt, spec: JSONObject) -> None:
         name = spec.get("priorityClassName", "")
         classes = await attempt.call.core.mirrors.of(_CLASSES).read()

@@ -5,7 +5,7 @@ Owns the volume with the token, the cluster's certificate and the namespace. The
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kube_actors.apiserver import encoding
@@ -48,11 +48,13 @@ class ServiceAccount(Step):
                 spec["imagePullSecrets"] = secrets
 
     async def check(self, attempt: Attempt) -> None:
-        """A mirror pod only shows what a node runs by itself, so it may ask the API for nothing."""
+        """A mirror pod only shows what a node runs by itself, so it may ask the API for nothing; an account may
+        hold its pods to the secrets that it lists."""
         if attempt.operation != "CREATE" or not attempt.concerns("", "pods") or attempt.obj is None:
             return
         pod = attempt.obj
         if MIRROR not in (pod["metadata"].get("annotations") or {}):
+            await _check_secrets(attempt, pod["spec"])
             return
         spec = pod["spec"]
         if spec.get("serviceAccountName"):
@@ -75,6 +77,46 @@ _REFERENCES: dict[str, tuple[tuple[str, ...], ...]] = {
     "serviceaccount tokens": (("volumes", "projected", "sources", "serviceAccountToken"),),
 }  # fmt: skip
 """Where a pod names what, as paths that go through every element of a list."""
+
+
+async def _check_secrets(attempt: Attempt, spec: JSONObject) -> None:
+    """Only what the account lists, where it asks for that."""
+    name = spec.get("serviceAccountName") or DEFAULT
+    entry = await attempt.call.core.store.get(f"/registry/core/serviceaccounts/{attempt.namespace}/{name}")
+    if entry is None or _ENFORCED not in entry.value:
+        return
+    account = encoding.decode(entry.value)
+    if (account["metadata"].get("annotations") or {}).get(_ENFORCED.decode(), "").lower() not in ("true", "1", "t"):
+        return
+    listed = {secret.get("name") for secret in account.get("secrets") or ()}
+    tail = f"is not allowed because service account {name} does not reference that"
+    for where, secret in _secrets(spec):
+        if secret not in listed:
+            raise attempt.forbidden(f'{where} secret.secretName="{secret}" {tail} secret')
+    pulled = {secret.get("name") for secret in account.get("imagePullSecrets") or ()}
+    for index, secret in enumerate(spec.get("imagePullSecrets") or ()):
+        if secret.get("name") not in pulled:
+            raise attempt.forbidden(f'imagePullSecrets[{index}].name="{secret.get("name")}" {tail} imagePullSecret')
+
+
+_ENFORCED = b"kubernetes.io/enforce-mountable-secrets"
+
+
+def _secrets(spec: JSONObject) -> Iterator[tuple[str, str]]:
+    """Every secret that a pod names, with where it does."""
+    for volume in spec.get("volumes") or ():
+        if volume.get("secret") is not None:
+            yield "volume with", volume["secret"].get("secretName", "")
+    for title, key in (("init container", "initContainers"), ("container", "containers")):
+        for container in spec.get(key) or ():
+            for env in container.get("env") or ():
+                found = (env.get("valueFrom") or {}).get("secretKeyRef")
+                if found is not None:
+                    where = f"{title} {container['name']} with envVar {env.get('name', '')} referencing"
+                    yield where, found.get("name", "")
+            for env in container.get("envFrom") or ():
+                if env.get("secretRef") is not None:
+                    yield f"{title} {container['name']} with envFrom referencing", env["secretRef"].get("name", "")
 
 
 def _mentions(value: Any, path: tuple[str, ...]) -> bool:

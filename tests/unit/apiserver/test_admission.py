@@ -176,3 +176,31 @@ async def test_a_mirror_pod_refers_to_nothing(autojump_clock: MockClock) -> None
         with pytest.raises(ApiError) as refused:
             await api.create(mirror)
         assert refused.value.message == 'pods "a" is forbidden: a mirror pod may not reference secrets'
+
+
+async def test_an_account_may_hold_its_pods_to_its_secrets(autojump_clock: MockClock) -> None:
+    async with running_apiserver(service_accounts=True) as api:
+        annotations = {"kubernetes.io/enforce-mountable-secrets": "true"}
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "a", "annotations": annotations}}
+        await api.create({**account, "secrets": [{"name": "mine"}]})
+
+        def with_secret(name: str) -> dict[str, Any]:
+            return pod("p", serviceAccountName="a", volumes=[{"name": "v", "secret": {"secretName": name}}])
+
+        with pytest.raises(ApiError) as refused:
+            await api.create(with_secret("yours"))
+        assert refused.value.message == (
+            'pods "p" is forbidden: volume with secret.secretName="yours" is not allowed because service account a '
+            "does not reference that secret"
+        )
+        await api.create(with_secret("mine"))
+
+
+async def test_there_is_one_default_priority(autojump_clock: MockClock) -> None:
+    async with running_apiserver() as api:
+        await api.create(priority_class("usual", 7, globalDefault=True))
+        with pytest.raises(ApiError) as refused:
+            await api.create(priority_class("other", 8, globalDefault=True))
+        assert refused.value.message.endswith(
+            "PriorityClass usual is already marked as default. Only one default can exist"
+        )
