@@ -96,55 +96,61 @@ def shell(script, name="c", image=BUSYBOX, **more):
 FOREVER = "trap 'exit 0' TERM; while true; do sleep 0.1; done"
 
 
+ENVIRONMENT = [
+    {"name": "PLAIN", "value": "1"},
+    {"name": "COLOR", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "color"}}},
+    {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "key"}}},
+    {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+    {"name": "BOTH", "value": "$(COLOR)-$(PLAIN)-$$(PLAIN)"},
+    {"name": "MEMORY", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1Mi"}}},
+]
+LABELS_FILE = {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}
+MOUNTS = [
+    {"name": "conf", "mountPath": "/conf"},
+    {"name": "live", "mountPath": "/live"},
+    {"name": "live", "mountPath": "/one", "subPath": "color"},
+    {"name": "keys", "mountPath": "/keys", "readOnly": True},
+    {"name": "shared", "mountPath": "/shared"},
+    {"name": "fast", "mountPath": "/fast"},
+    {"name": "info", "mountPath": "/info"},
+    {"name": "host", "mountPath": "/host"},
+]
+
+
+def volumes(data_dir: Path) -> list[dict[str, object]]:
+    """One of each kind that a node makes by itself."""
+    return [
+        {"name": "conf", "configMap": {"name": "settings", "items": [{"key": "file.txt", "path": "sub/f"}]}},
+        {"name": "live", "configMap": {"name": "settings"}},
+        {"name": "keys", "secret": {"secretName": "keys", "defaultMode": 0o400}},
+        {"name": "shared", "emptyDir": {}},
+        {"name": "fast", "emptyDir": {"medium": "Memory"}},
+        {"name": "info", "downwardAPI": {"items": [LABELS_FILE]}},
+        {"name": "host", "hostPath": {"path": str(data_dir / "host"), "type": "DirectoryOrCreate"}},
+    ]
+
+
+async def a_pod_of_everything(world: RealWorld, data_dir: Path) -> None:
+    settings = {"color": "blue", "file.txt": "hello\n"}
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": settings}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": {"key": "s3cret"}}
+    for obj in (config_map, secret):
+        await world.api.create(obj)
+    write = shell("echo made > /shared/file", "i", volumeMounts=[{"name": "shared", "mountPath": "/shared"}])
+    resources = {"limits": {"memory": "64Mi"}}
+    await world.pod(
+        metadata={"labels": {"app": "web"}},
+        volumes=volumes(data_dir),
+        hostAliases=[{"ip": "10.9.8.7", "hostnames": ["alias.test"]}],
+        terminationGracePeriodSeconds=2,
+        initContainers=[write],
+        containers=[shell(FOREVER, env=ENVIRONMENT, volumeMounts=MOUNTS, resources=resources)],
+    )
+
+
 async def test_environment_and_volumes(engine, data_dir):
     async with a_real_world(engine, data_dir) as world:
-        settings = {"color": "blue", "file.txt": "hello\n"}
-        await world.api.create(
-            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": settings}
-        )
-        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": {"key": "s3cret"}}
-        await world.api.create(secret)
-        env = [
-            {"name": "PLAIN", "value": "1"},
-            {"name": "COLOR", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "color"}}},
-            {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "key"}}},
-            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
-            {"name": "BOTH", "value": "$(COLOR)-$(PLAIN)-$$(PLAIN)"},
-            {"name": "MEMORY", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1Mi"}}},
-        ]
-        volumes = [
-            {"name": "conf", "configMap": {"name": "settings", "items": [{"key": "file.txt", "path": "sub/f"}]}},
-            {"name": "live", "configMap": {"name": "settings"}},
-            {"name": "keys", "secret": {"secretName": "keys", "defaultMode": 0o400}},
-            {"name": "shared", "emptyDir": {}},
-            {"name": "fast", "emptyDir": {"medium": "Memory"}},
-            {
-                "name": "info",
-                "downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]},
-            },
-            {"name": "host", "hostPath": {"path": str(data_dir / "host"), "type": "DirectoryOrCreate"}},
-        ]
-        mounts = [
-            {"name": "conf", "mountPath": "/conf"},
-            {"name": "live", "mountPath": "/live"},
-            {"name": "live", "mountPath": "/one", "subPath": "color"},
-            {"name": "keys", "mountPath": "/keys", "readOnly": True},
-            {"name": "shared", "mountPath": "/shared"},
-            {"name": "fast", "mountPath": "/fast"},
-            {"name": "info", "mountPath": "/info"},
-            {"name": "host", "mountPath": "/host"},
-        ]
-        resources = {"limits": {"memory": "64Mi"}}
-        await world.pod(
-            metadata={"labels": {"app": "web"}},
-            volumes=volumes,
-            hostAliases=[{"ip": "10.9.8.7", "hostnames": ["alias.test"]}],
-            terminationGracePeriodSeconds=2,
-            initContainers=[
-                shell("echo made > /shared/file", "i", volumeMounts=[{"name": "shared", "mountPath": "/shared"}])
-            ],
-            containers=[shell(FOREVER, env=env, volumeMounts=mounts, resources=resources)],
-        )
+        await a_pod_of_everything(world, data_dir)
         pod = await world.ready(seconds=SECONDS)
         said = await world.exec("sh", "-c", "echo $COLOR $KEY $POD_IP $BOTH $MEMORY")
         assert said.split() == ["blue", "s3cret", pod.status.pod_ip, "blue-1-$(PLAIN)", "64"]
