@@ -74,6 +74,11 @@ def check_preconditions(call: Call, options: DeleteOptions, obj: JSONObject, ent
 async def _once(call: Call, options: DeleteOptions, obj: JSONObject, entry: Entry) -> tuple[bytes, bool]:
     core, kind = call.core, call.kind
     metadata = obj["metadata"]
+    if kind.strategy.begins_deletion(obj, core.now_text()):
+        draft = encoding.draft(kind.store_head, obj)
+        if call.dry_run or encoding.same(entry, draft):
+            return draft.stamp(entry.modified), False
+        return (await core.store.put(call.key, draft, expect=entry.modified)).value, False
     before = encoding.decode(entry.value)
     finalizers = settle_finalizers(call, options, metadata.get("finalizers", []))
     if finalizers:
@@ -167,7 +172,9 @@ async def delete_collection(call: Call) -> Answer:
         values.append(call.kind.load(value))
     resource = call.kind.resource
     metadata = {"resourceVersion": str(page.revision)}
-    return call.answer(encoding.listing(resource.list_kind, resource.api_version, metadata, call.kind.head, values))
+    if resource.custom:
+        metadata["continue"] = ""
+    return call.answer(encoding.listing(resource.list_kind, resource.api_version, metadata, call.kind.item_head, values))
 
 
 def _place(call: Call, prefix: str, entry: Entry) -> dict[str, str]:

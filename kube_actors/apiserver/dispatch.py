@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from kube_actors.api import errors
 from kube_actors.api.errors import ApiError
-from kube_actors.api.messages import AnyAnswer, Request
+from kube_actors.api.messages import Answer, AnyAnswer, Request
 from kube_actors.apiserver import applying, creating, deleting, reading, updating, watching
 from kube_actors.apiserver.access.seeds import GROUPS
 from kube_actors.apiserver.core import Call, Core, refusal
@@ -34,8 +34,10 @@ _VERBS: dict[str, Serve] = {
 async def dispatch(core: Core, request: Request) -> AnyAnswer:
     """Serve one request; raises ApiError."""
     kind = core.kinds.find(request.group, request.version, request.resource)
+    if kind is None or kind.resource.custom:
+        kind = await core.custom.find(request)
     if kind is None:
-        raise errors.no_such_resource()
+        return _nowhere(core, request)
     if request.group in GROUPS and not core.access.seeds.done and not _follows(request):
         await core.access.seeds.ensure()
     call = Call(core, kind, request)
@@ -47,6 +49,13 @@ async def dispatch(core: Core, request: Request) -> AnyAnswer:
         return refusal(error, call.warnings)
 
 
+def _nowhere(core: Core, request: Request) -> AnyAnswer:
+    """What is below a built-in group version gets a Status; elsewhere there is not even somebody to say so."""
+    if any(not found.custom for found in core.kinds.resources.in_version(request.group, request.version)):
+        raise errors.no_such_resource()
+    return Answer(status=404, body=b"404 page not found\n", content_type="text/plain; charset=utf-8")
+
+
 def _follows(request: Request) -> bool:
     """The cluster's own controllers need not wait for its first objects: they see them come."""
     return request.verb in ("list", "watch") and request.user.name == CONTROLLERS
@@ -54,6 +63,12 @@ def _follows(request: Request) -> bool:
 
 async def _serve(call: Call) -> AnyAnswer:
     request, kind = call.request, call.kind
+    if kind.resource.custom:
+        from kube_actors.apiserver.custom import serving  # lazy: nothing of it is needed while nothing is custom
+
+        answer = await serving.serve(call)
+        if answer is not None:
+            return answer
     if not request.subresource:
         handler = _VERBS.get(request.verb)
         nameless = not request.name and request.verb in ("get", "update", "patch", "delete")

@@ -43,7 +43,8 @@ def read(kind: Kind, value: bytes) -> Facets:
         if kind.namespaced:
             fields["metadata.namespace"] = meta.namespace
         return Facets(meta.labels, fields)
-    return of(kind, encoding.decode(value))
+    obj = encoding.decode(value)
+    return of(kind, kind.outward(obj) if kind.resource.custom else obj)
 
 
 def of(kind: Kind, obj: dict[str, Any]) -> Facets:
@@ -66,7 +67,9 @@ class FacetCache:
 
     def get(self, kind: Kind, revision: int, value: bytes) -> Facets:
         """The facets of the value written at `revision`."""
-        key = (revision, kind.head.decode() if kind.resource.stored_group != kind.resource.group else "")
+        resource = kind.resource
+        apart = resource.custom or resource.stored_group != resource.group
+        key = (revision, kind.head.decode() if apart else "")
         found = self._known.get(key)
         if found is None:
             found = read(kind, value)

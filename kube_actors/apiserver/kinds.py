@@ -27,12 +27,14 @@ class Kind:
         "_zero",
         "has_status",
         "head",
+        "item_head",
         "last_event",
         "namespaced",
         "prefix",
         "resource",
         "store_head",
         "strategy",
+        "structural",
     )
 
     def __init__(self, resource: Resource, strategy: Strategy) -> None:
@@ -42,6 +44,10 @@ class Kind:
         self.prefix = resource.prefix
         self.has_status = "status" in resource.subresources and strategy.resets_status
         self.head = encoding.head_of(resource.kind, resource.api_version)
+        self.item_head = self.head
+        """What an item of a list does without."""
+        self.structural: JSONObject | None = None
+        """The structural schema of a custom resource's version."""
         stored_group, stored_version = resource.stored_group, resource.stored_version
         stored = f"{stored_group}/{stored_version}" if stored_group else stored_version
         self.store_head = encoding.head_of(resource.kind, stored) if stored else self.head
@@ -147,6 +153,11 @@ class Kinds:
                 return None
             found = self._kinds[key] = Kind(resource, self._strategy_of(resource))
         return found
+
+    def put(self, kind: Kind) -> None:
+        """A custom resource, as its definition has it now."""
+        resource = kind.resource
+        self._kinds[resource.group, resource.version, resource.plural] = kind
 
     def forget(self, group: str, version: str, plural: str) -> None:
         """A custom resource has changed or gone."""

@@ -39,7 +39,6 @@ from kube_actors.apiserver.access.access import Access
 from kube_actors.apiserver.authn import WEBSOCKET_TOKEN
 from kube_actors.apiserver.metrics import Metrics
 from kube_actors.apiserver.negotiation import View
-from kube_actors.apiserver.views import PrinterFor
 from kube_actors.wire import Answer as HttpAnswer
 from kube_actors.wire import HttpRequest, HttpResponse, HttpServer, Limits, StreamResponse, listen_tcp, wants_websocket
 
@@ -56,15 +55,12 @@ class HttpFace:
         handle: Handle,
         access: Access,
         system: System,
-        *,
-        printer_for: PrinterFor = views.no_printer,
     ) -> None:
         self.metrics = Metrics()
         self._handle = handle
         self._access = access
         self._clock = system.clock
         self._entropy = system.entropy.split("http")
-        self._printer_for = printer_for
 
     async def __call__(self, http: HttpRequest) -> HttpAnswer:
         """Answer one HTTP request."""
@@ -161,7 +157,7 @@ class HttpFace:
         if isinstance(answer, WatchAnswer):
             assert isinstance(asked, Request)
             include = views.include_of(_param(http, "includeObject"))
-            view = views.EventView(negotiation.view_for(asked), include, self._clock.now, self._printer_for)
+            view = views.EventView(negotiation.view_for(asked), include, self._clock.now, self._access.printer_for)
             return wire.watching(http, answer, view, audit_id, ended)
         if isinstance(answer, StreamAnswer):
             return wire.streaming(http, answer, audit_id, ended)
@@ -183,7 +179,7 @@ class HttpFace:
                 view = View(view.media_type)
             if view != negotiation.PLAIN:
                 include = views.include_of(_param(http, "includeObject"))
-                body = views.shown(body, view, self._clock.now(), include, self._printer_for)
+                body = views.shown(body, view, self._clock.now(), include, self._access.printer_for)
                 content_type = view.media_type
         if content_type.startswith("application/json") and _indented(http):
             body = views.pretty(body)

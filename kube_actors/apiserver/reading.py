@@ -47,10 +47,13 @@ async def list_(call: Call) -> Answer:
     selection = selection_of(call)
     prefix = call.kind.list_prefix(selection.namespace or call.namespace)
     if selection.nothing(call.namespace):
-        return call.answer(_encode(call, [], {"resourceVersion": str(call.core.store.revision)}))
+        nothing: dict[str, object] = {"continue": ""} if call.kind.resource.custom else {}
+        return call.answer(_encode(call, [], {**nothing, "resourceVersion": str(call.core.store.revision)}))
     revision, after, limit = _plan(call)
     page = await read_page(call, prefix, revision, after, limit, selection)
     metadata: dict[str, object] = {"resourceVersion": str(page.revision)}
+    if call.kind.resource.custom:
+        metadata["continue"] = ""
     if page.more:
         metadata["continue"] = revisions.encode_token(page.revision, page.entries[-1].key[len(prefix) :])
         if not selection:
@@ -62,7 +65,7 @@ def _encode(call: Call, entries: list[Entry], metadata: dict[str, object]) -> by
     kind = call.kind
     resource = kind.resource
     values = [kind.load(entry.value) for entry in entries]
-    return encoding.listing(resource.list_kind, resource.api_version, metadata, kind.head, values)
+    return encoding.listing(resource.list_kind, resource.api_version, metadata, kind.item_head, values)
 
 
 def _plan(call: Call) -> tuple[int, str, int]:

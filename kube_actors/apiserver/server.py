@@ -24,6 +24,7 @@ from kube_actors.apiserver.admission import default_steps
 from kube_actors.apiserver.admission.chain import Admission, Step
 from kube_actors.apiserver.allocation import DEFAULT_SERVICE_RANGE, NODE_PORTS, Allocators
 from kube_actors.apiserver.core import Core, RequestAuthorizer, refusal
+from kube_actors.apiserver.custom import naming
 from kube_actors.apiserver.dispatch import dispatch
 from kube_actors.apiserver.kinds import Kinds
 from kube_actors.apiserver.strategies import strategy_for
@@ -85,6 +86,8 @@ class APIServer:
             self._authorizer,
         )
 
+        self.core.access.printer_for = self.core.custom.printer_for
+
     @property
     def resources(self) -> Resources:
         return self.core.kinds.resources
@@ -96,6 +99,7 @@ class APIServer:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(compactor.run, self.core)
+                nursery.start_soon(naming.run, self.core)
                 if self._seeded:
                     nursery.start_soon(self.core.access.seeds.run)
                 await serve(self.mailbox, self.handle)
@@ -129,6 +133,7 @@ class APIServer:
     async def _raw(self, request: RawRequest) -> Answer:
         if self.raw is None:
             raise errors.no_such_resource()
+        await self.core.custom.refresh()
         return await self.raw(request)
 
     def _bug(self, request: AnyRequest, error: Exception) -> Answer:

@@ -139,7 +139,7 @@ def check_revision(call: Call, metadata: JSONObject, old: JSONObject, entry: Ent
         if revision != entry.modified:
             raise errors.conflict(resource, call.name)
     elif not call.kind.strategy.unconditional_update and call.request.verb == "update":
-        raise errors.invalid(resource, call.name, [revisions.revision_required(text)])
+        raise errors.invalid(resource.name, call.name, [revisions.revision_required(text)])  # Go names the plural here
     uid = metadata.get("uid", "")
     if call.request.verb == "update" and uid and uid != old.get("uid", ""):
         raise errors.conflict(

@@ -21,7 +21,7 @@ _encode = msgspec.json.encode
 _INCLUDES: dict[str, Include] = {"": "Metadata", "Metadata": "Metadata", "None": "None", "Object": "Object"}
 
 PrinterFor = Callable[[str, str], Printer | None]
-"""The printer of a kind that is not built in, by group and kind."""
+"""The printer of a kind that is not built in, by apiVersion and kind."""
 
 
 def include_of(text: str) -> Include:
@@ -33,7 +33,7 @@ def include_of(text: str) -> Include:
     return found
 
 
-def no_printer(group: str, kind: str) -> Printer | None:
+def no_printer(api_version: str, kind: str) -> Printer | None:
     """There are no kinds but the built-in ones."""
     found: Printer | None = None
     return found
@@ -72,8 +72,7 @@ def transformed(
     if value.get("kind") == "Status" and value.get("apiVersion") == "v1":
         return value
     if view.transform == "Table":
-        group = value.get("apiVersion", "").rpartition("/")[0]
-        printer = printer_for(group, value.get("kind", "").removesuffix("List"))
+        printer = printer_for(value.get("apiVersion", ""), value.get("kind", "").removesuffix("List"))
         return table_of(value, now, include=include, api_version=view.api_version, printer=printer, columns=columns)
     listed = "items" in value
     if view.transform == "PartialObjectMetadata":

@@ -20,6 +20,7 @@ from kube_actors.apiserver.access.seeds import Seeds
 from kube_actors.apiserver.access.tokens import Rejected, Tokens
 from kube_actors.apiserver.authn import Authenticator, Certificate, bearer
 from kube_actors.apiserver.authz import Authorizer
+from kube_actors.apiserver.views import PrinterFor, no_printer
 from kube_actors.store.contract import Store
 
 
@@ -41,6 +42,8 @@ class Access:
         self.flow = FlowControl(store, self.seeds)
         self.tokens = Tokens(system, store, token_key)
         self.authenticator = Authenticator(system.clock)
+        self.printer_for: PrinterFor = no_printer
+        """The tables of custom resources, as the server of the moment knows them."""
 
     async def authenticate(self, certificate: Certificate | None, authorization: str | None) -> UserInfo:
         """Whose request this is. Raises a 401 for a wrong credential."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kube_actors.api.resources import Resource
+from kube_actors.apiserver.custom.definition import DefinitionStrategy
 from kube_actors.apiserver.strategies import (
     certificates,
     cluster,
@@ -56,7 +57,7 @@ _BY_RESOURCE: dict[tuple[str, str], Strategy] = {
     ("discovery.k8s.io", "endpointslices"): services.EndpointSliceStrategy(),
     ("policy", "poddisruptionbudgets"): cluster.PodDisruptionBudgetStrategy(),
     ("scheduling.k8s.io", "priorityclasses"): cluster.PriorityClassStrategy(),
-    ("apiextensions.k8s.io", "customresourcedefinitions"): cluster.GenerationStrategy(),
+    ("apiextensions.k8s.io", "customresourcedefinitions"): DefinitionStrategy(),
     ("apiregistration.k8s.io", "apiservices"): policies.APIServiceStrategy(),
     ("resource.k8s.io", "resourceclaims"): devices.ResourceClaimStrategy(),
     ("resource.k8s.io", "resourceclaimtemplates"): devices.ResourceClaimTemplateStrategy(),

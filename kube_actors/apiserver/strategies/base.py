@@ -89,6 +89,10 @@ class Strategy:
         """The part whose change bumps metadata.generation."""
         return obj.get("spec")
 
+    def begins_deletion(self, obj: JSONObject, now: str) -> bool:
+        """Whether deleting only marks the object, which this then has done; something else ends it later."""
+        return False
+
     def grace_seconds(self, obj: JSONObject, asked: int | None) -> int | None:
         """Seconds that a delete leaves the object; None where deletion is never graceful."""
         return None

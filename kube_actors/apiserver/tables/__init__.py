@@ -78,7 +78,7 @@ def table_of(
     return {
         "kind": "Table",
         "apiVersion": api_version,
-        "metadata": {key: metadata[key] for key in kept if key in metadata},
+        "metadata": {key: metadata[key] for key in kept if metadata.get(key)},
         "columnDefinitions": [column.definition() for column in found.columns] if columns else None,
         "rows": [_row(found, row, now, include, api_version, kind, item_version) for row in rows],
     }
@@ -121,6 +121,6 @@ def partial_list_of(obj: dict[str, Any], api_version: str = "meta.k8s.io/v1") ->
     return {
         "kind": "PartialObjectMetadataList",
         "apiVersion": api_version,
-        "metadata": obj.get("metadata") or {},
+        "metadata": {key: value for key, value in (obj.get("metadata") or {}).items() if value != ""},
         "items": [partial_of(item, api_version, kind) for item in obj.get("items") or []],
     }
