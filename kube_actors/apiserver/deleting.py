@@ -174,7 +174,9 @@ async def delete_collection(call: Call) -> Answer:
     metadata = {"resourceVersion": str(page.revision)}
     if resource.custom:
         metadata["continue"] = ""
-    return call.answer(encoding.listing(resource.list_kind, resource.api_version, metadata, call.kind.item_head, values))
+    return call.answer(
+        encoding.listing(resource.list_kind, resource.api_version, metadata, call.kind.item_head, values)
+    )
 
 
 def _place(call: Call, prefix: str, entry: Entry) -> dict[str, str]:

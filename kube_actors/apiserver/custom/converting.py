@@ -188,7 +188,9 @@ async def _converted_list(call: Call, kind: CustomKind, converter: Converter, an
     objects = await converter.to(kind.resource.api_version, listed["items"])
     items = [encoding.whole(kind.head, kind.outward(obj)) for obj in objects]
     resource = kind.resource
-    return call.answer(encoding.listing(resource.list_kind, resource.api_version, listed["metadata"], kind.item_head, items))
+    return call.answer(
+        encoding.listing(resource.list_kind, resource.api_version, listed["metadata"], kind.item_head, items)
+    )
 
 
 async def _create(call: Call, kind: CustomKind, converter: Converter) -> AnyAnswer:

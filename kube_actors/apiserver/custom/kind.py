@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kube_actors.api import schema
+from kube_actors.api import merge_types, schema
 from kube_actors.api.resources import Resource
 from kube_actors.apiserver import encoding
 from kube_actors.apiserver.custom import definitions, printing, structural
@@ -25,7 +25,10 @@ NO_HEAD = b"\x00"
 class CustomKind(Kind):
     """A version of a definition."""
 
-    __slots__ = ("_columns", "_defaults", "_definition", "_printer", "crd", "scale_paths", "terminating", "webhook")
+    __slots__ = (
+        "_columns", "_defaults", "_definition", "_merge_type", "_printer", "crd", "scale_paths", "terminating",
+        "webhook",
+    )  # fmt: skip
 
     structural: JSONObject
 
@@ -42,6 +45,7 @@ class CustomKind(Kind):
         self._defaults = structural.has_defaults(self.structural)
         self._columns: list[JSONObject] = version.get("additionalPrinterColumns") or []
         self._printer: Printer | None = None
+        self._merge_type: merge_types.MergeType | None = None
         self._definition: schema.Definition | None = None
 
     @property
@@ -70,6 +74,17 @@ class CustomKind(Kind):
         structural.drop_nulls(obj, self.structural)
         if self._defaults:
             structural.default(obj, self.structural)
+
+    @property
+    def merge_type(self) -> merge_types.MergeType:
+        """How its fields are owned and merged; compiled at first use."""
+        if self._merge_type is None:
+            self._merge_type = merge_types.of_structural(self.structural or None)
+        return self._merge_type
+
+    def zero(self) -> JSONObject:
+        """Nothing is set in an object that says nothing."""
+        return {}
 
     def outward(self, obj: JSONObject) -> JSONObject:
         if obj.get("apiVersion") != self.resource.api_version:
