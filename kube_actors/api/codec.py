@@ -58,6 +58,8 @@ def decode_plain(data: bytes) -> Any:
         return _decode_plain(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CodecError(str(error)) from error
+    except RecursionError as error:
+        raise CodecError("exceeded max depth") from error
 
 
 def decode_dict(data: bytes) -> dict[str, Any]:

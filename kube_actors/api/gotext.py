@@ -84,6 +84,10 @@ def syntax_error(data: bytes) -> str:
         return _reworded(text, error)
     except _Constant as constant:
         return f"invalid character '{constant.args[0][0]}' looking for beginning of value"
+    except RecursionError:
+        return "exceeded max depth"
+    except ValueError as huge:  # a number of thousands of digits
+        return str(huge)
     return ""
 
 

@@ -8,6 +8,7 @@ a List is its items.
 from __future__ import annotations
 
 import functools
+import math
 import re
 from typing import Any
 
@@ -44,13 +45,20 @@ def plain_scalar(text: str) -> Any:
     first = text[0]
     if first.isdigit() or first in "+-.":
         digits = text.replace("_", "")
+        if len(digits) > _DIGITS:
+            return text
         if _INT.fullmatch(digits):
             return _integer(digits)
         if _FLOAT.fullmatch(digits):
-            return float(digits)
+            number = float(digits)
+            return text if math.isinf(number) else number
         if text in _SPECIAL:
             return float(_SPECIAL[text])
     return text
+
+
+_DIGITS = 400
+"""What is longer than any number that fits is text, as to Go's decoder."""
 
 
 def _integer(text: str) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from kube_actors.api import errors
-from kube_actors.api.codec import CodecError, copy_plain, decode_plain
+from kube_actors.api.codec import CodecError, copy_plain, decode_plain, encode
 from kube_actors.api.gotext import cannot_unmarshal, syntax_error
 
 MAX_OPERATIONS = 10000
@@ -59,6 +59,10 @@ def apply_merge_patch(document: Any, patch: Any) -> Any:
     return {name: value if name in patch else copy_plain(value) for name, value in merged.items()}
 
 
+COPIED_BYTES = 3 * 1024 * 1024
+"""What the copy operations of one JSON patch may copy in all: each can double the document."""
+
+
 class _Refused(Exception):
     """An operation does not apply; Kubernetes does not tell the client why."""
 
@@ -66,8 +70,13 @@ class _Refused(Exception):
 def apply_json_patch(document: Any, operations: list[Any]) -> Any:
     """The document after all operations; 422 as soon as one does not apply."""
     root = {"": copy_plain(document)}
+    copied = 0
     try:
         for operation in operations:
+            if isinstance(operation, dict) and operation.get("op") == "copy":
+                copied += len(encode(_get(root, _source(operation))))
+                if copied > COPIED_BYTES:
+                    raise _Refused("what is copied grows beyond all bounds")
             _apply(root, operation)
     except _Refused as refused:
         raise errors.unprocessable() from refused

@@ -106,7 +106,7 @@ def parse_json(body: bytes, *, mark: bool) -> Any:
         raise Unparsable(_go_json_error(body, error)) from None
     # An empty object or list holds nothing, and sets of fields are mostly made of those.
     holders = body.count(b"{") - body.count(b"{}") + body.count(b"[") - body.count(b"[]")
-    _check_depth(value, holders + 1)
+    check_depth(value, holders + 1)
     return value
 
 
@@ -156,10 +156,12 @@ def _go_json_error(body: bytes, error: Exception) -> str:
         if "':' delimiter" in found.msg:
             return f"invalid character '{char}' after object key"
         return f"invalid character '{char}' looking for beginning of value"
+    except ValueError as huge:
+        return str(huge)
     return str(error)
 
 
-def _check_depth(value: Any, brackets: int = limits.BODY_DEPTH + 1) -> None:
+def check_depth(value: Any, brackets: int = limits.BODY_DEPTH + 1) -> None:
     """An explicit stack, since the point is not to trust the body's depth."""
     if brackets <= limits.BODY_DEPTH:
         return
@@ -188,7 +190,7 @@ def parse_yaml(body: bytes, problems: list[str]) -> Any:
     except (CodecError, RecursionError) as error:
         raise Unparsable(str(error) or "exceeded max depth") from None
     value = documents[0] if documents else None
-    _check_depth(value)
+    check_depth(value)
     return value
 
 

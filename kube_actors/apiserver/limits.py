@@ -21,6 +21,9 @@ BOOKMARK_SECONDS = 60.0
 FACETS = 16_384
 """Decoded labels and selectable fields kept, one entry a stored revision."""
 
+PATCH_OPERATIONS = 10_000
+"""Operations of one JSON patch, as kube-apiserver has it."""
+
 PATCH_RETRIES = 5
 """Attempts of a patch whose object changes under it."""
 

@@ -207,6 +207,7 @@ def _unfit(http: HttpRequest, asked: AnyRequest) -> ApiError | None:
             if http.query:
                 views.include_of(_param(http, "includeObject"))
             view = negotiation.view_for(asked)
+            views.check_listed(view, asked.verb)
             if asked.verb == "watch" and view.media_type != "application/json":
                 return errors.not_acceptable(("application/json;stream=watch",))
     except ApiError as error:

@@ -45,16 +45,44 @@ def applier(call: Call, kind: Kind) -> Apply:
     media = bodies.media_type(call.request.content_type)
     if media == messages.JSON_PATCH:
         operations = patches.decode_json_patch(body)
-        return lambda old: _object(patches.apply_json_patch(old, operations))
+        if len(operations) > limits.PATCH_OPERATIONS:
+            most = f"The allowed maximum operations in a JSON patch is {limits.PATCH_OPERATIONS}"
+            raise errors.request_entity_too_large(f"{most}, got {len(operations)}")
+        _check_depth(operations)
+        return lambda old: _nested(_object(patches.apply_json_patch(old, operations)), len(operations))
     if media not in (messages.MERGE_PATCH, messages.STRATEGIC_PATCH):
         raise _unsupported()
     if kind.resource.custom and media == messages.STRATEGIC_PATCH:
         raise errors.unsupported_media_type((messages.JSON_PATCH, messages.MERGE_PATCH, messages.APPLY_PATCH))
     change = patches.decode_merge_patch(body)
+    _check_depth(change)
     if media == messages.MERGE_PATCH:
         return lambda old: _object(patches.apply_merge_patch(old, change))
     definition = kind.definition
     return lambda old: strategic.apply_strategic_patch(old, change, definition)
+
+
+def _check_depth(value: Any) -> None:
+    """What is merged level by level must have few enough of them."""
+    try:
+        bodies.check_depth(value)
+    except bodies.Unparsable as error:
+        raise errors.bad_request(f"error decoding patch: {error}") from None
+
+
+def _nested(found: JSONObject, operations: int) -> JSONObject:
+    """Operations that move things into each other can nest an object deeper than any body may be."""
+    if operations > limits.BODY_DEPTH // 4:
+        _check_depth(found)
+    return found
+
+
+def _marked(body: bytes) -> Any:
+    """The body again, with its repeated keys."""
+    try:
+        return bodies.parse_json(body, mark=True)
+    except bodies.Unparsable as error:
+        raise errors.bad_request(f"error decoding patch: {error}") from None
 
 
 def _unsupported() -> ApiError:
@@ -145,7 +173,7 @@ def _duplicates(call: Call) -> list[str]:
     if bodies.media_type(call.request.content_type) == messages.JSON_PATCH:
         _note_operations(call.request.body, problems)
     else:
-        _collect(bodies.parse_json(call.request.body, mark=True), "", problems)
+        _collect(_marked(call.request.body), "", problems)
     return problems
 
 
@@ -162,7 +190,7 @@ def _collect(value: Any, path: str, problems: list[str]) -> None:
 
 def _note_operations(body: bytes, problems: list[str]) -> None:
     """Unknown and repeated keys of JSON patch operations."""
-    for index, operation in enumerate(bodies.parse_json(body, mark=True)):
+    for index, operation in enumerate(_marked(body)):
         if not isinstance(operation, dict):
             continue
         if type(operation) is Duplicates:

@@ -80,8 +80,18 @@ def transformed(
             raise _not_acceptable("you requested PartialObjectMetadata, but the requested object is a list")
         return partial_of(value, view.api_version)
     if not listed:
-        raise _not_acceptable("you requested PartialObjectMetadataList, but the requested object is not a list")
+        raise _no_list()
     return partial_list_of(value, view.api_version)
+
+
+def check_listed(view: View, verb: str) -> None:
+    """A 406 for a list that a single object is to be shown as, before anything is written."""
+    if view.transform == "PartialObjectMetadataList" and verb in ("create", "update", "patch"):
+        raise _no_list()
+
+
+def _no_list() -> errors.ApiError:
+    return _not_acceptable("you requested PartialObjectMetadataList, but the requested object is not a list")
 
 
 def _not_acceptable(message: str) -> errors.ApiError:

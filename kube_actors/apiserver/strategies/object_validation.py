@@ -87,7 +87,7 @@ def _docker(data: JSONObject, key: str) -> Problems:
         return [fields.required(f"data[{key}]")]
     try:
         json.loads(base64.b64decode(data[key]))
-    except (ValueError, binascii.Error):
+    except (ValueError, binascii.Error, RecursionError):
         return [fields.invalid(f"data[{key}]", "<secret contents redacted>", "unexpected end of JSON input")]
     return []
 
