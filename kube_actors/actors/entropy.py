@@ -58,6 +58,10 @@ class Entropy:
         """A URL-safe secret of `size` random bytes; from the operating system unless seeded."""
         return self._random.randbytes(size).hex() if self.seeded else secrets.token_urlsafe(size)
 
+    def secret_bytes(self, size: int) -> bytes:
+        """Bytes that nobody can guess; from the operating system unless seeded."""
+        return self._random.randbytes(size) if self.seeded else secrets.token_bytes(size)
+
     def serial(self) -> int:
         """A positive certificate serial number of at most 159 bits (RFC 5280)."""
         return (self._random.getrandbits(158) if self.seeded else secrets.randbits(158)) | 1

@@ -24,7 +24,7 @@ from kube_actors.store.contract import Store
 from kube_actors.store.opening import open_store
 
 from . import addresses, apply, components, engines, identity, manifests
-from .config import ClusterConfig
+from .config import ClusterConfig, ConfigError, tree_of
 from .controlplane import ControlPlane
 from .nodes import Nodes
 from .waiting import Test, wait_for
@@ -176,6 +176,8 @@ class Cluster:
             self.engine, self.why_engine = choice.name, choice.why
             store = await open_store(config.store)
             stack.push_async_callback(store.aclose)
+            if config.encryption:
+                store = _encrypted(store, config, self.system)
             self.store = store
             node_configs = config.node_configs()
             # A bare API server opens no sockets for Services: its Service addresses are Kubernetes' own range.
@@ -234,6 +236,17 @@ class Cluster:
         if self.config.data_dir is not None:
             return Path(self.config.data_dir)
         return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kube-actors-volumes-")))
+
+
+def _encrypted(store: Store, config: ClusterConfig, system: System) -> Store:
+    """The store with what the configuration names sealed. Raises ConfigError."""
+    from kube_actors.apiserver.access import encryption  # lazy: only where it is asked for
+
+    try:
+        keys = encryption.sealers(tree_of(config.encryption, "encryption"), system.entropy.secret_bytes)
+    except encryption.EncryptionError as error:
+        raise ConfigError(f"encryption: {error}") from None
+    return encryption.EncryptedStore(store, keys)
 
 
 async def _earlier_service_address(store: Store) -> str:

@@ -80,6 +80,13 @@ class ControllersConfig(Model, frozen=True, kw_only=True):
     periods: dict[str, float | str] = {}
 
 
+class AuditConfig(Model, frozen=True, kw_only=True):
+    """What is written down of requests over HTTP: an audit Policy or the path of one, and the file of JSON lines."""
+
+    policy: dict[str, Any] | str = ""
+    log: str = ""
+
+
 class ClusterConfig(Model, frozen=True, kw_only=True):
     """Everything that can be said of a cluster before it starts."""
 
@@ -94,6 +101,9 @@ class ClusterConfig(Model, frozen=True, kw_only=True):
     addresses: AddressConfig = AddressConfig()
     tokens: tuple[TokenConfig, ...] = ()
     controllers: ControllersConfig = ControllersConfig()
+    encryption: dict[str, Any] | str = ""
+    """An EncryptionConfiguration, or the path of one: which resources are sealed in the store, and with which keys."""
+    audit: AuditConfig = AuditConfig()
     feature_gates: dict[str, bool] = {}
     """Kubernetes' switches. None is one here yet, so each is refused: see `_check_gates`."""
 
@@ -128,7 +138,25 @@ class ClusterConfig(Model, frozen=True, kw_only=True):
         for name, period in self.controllers.periods.items():
             seconds(period, f"controllers.periods.{name}")
         _check_gates(self.feature_gates)
+        if bool(self.audit.policy) != bool(self.audit.log):
+            raise ConfigError("audit: policy and log belong together")
         return self
+
+
+def tree_of(value: dict[str, Any] | str, field: str) -> dict[str, Any]:
+    """An object that stands in the configuration itself, or in a file that it names."""
+    if isinstance(value, dict):
+        return value
+    import yaml  # lazy: heavy import
+
+    try:
+        tree = yaml.safe_load(Path(value).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+        raise ConfigError(f"{field}: {value}: cannot be read: {reason}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{field}: {value}: a mapping of fields is expected")
+    return tree
 
 
 def _check_nodes(config: ClusterConfig) -> None:
