@@ -14,7 +14,9 @@ import trio
 from tests.kit.commands import DEADLINE_SECONDS, up
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-BLOCK = next(text for text in re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL) if "kubectl" in text)
+BLOCK = next(
+    text for text in re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL) if "\nkubectl " in text
+)
 LINES = [line for line in BLOCK.splitlines() if line.startswith("kubectl ")]
 
 
