@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kube_actors.apiserver.access.escalation import Escalation
+from kube_actors.apiserver.admission import late
 from kube_actors.apiserver.admission.certificates import (
     CertificateApproval,
     CertificateRequester,
@@ -11,14 +12,11 @@ from kube_actors.apiserver.admission.certificates import (
 )
 from kube_actors.apiserver.admission.chain import Step
 from kube_actors.apiserver.admission.ingress_class import DefaultIngressClass
-from kube_actors.apiserver.admission.limit_ranger import LimitRanger
-from kube_actors.apiserver.admission.mutating_policies import MutatingAdmissionPolicy
 from kube_actors.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from kube_actors.apiserver.admission.node_restriction import NodeRestriction
 from kube_actors.apiserver.admission.nodes import TaintNodesByCondition
 from kube_actors.apiserver.admission.pod_security.step import PodSecurity
 from kube_actors.apiserver.admission.priority import Priority
-from kube_actors.apiserver.admission.quota import ResourceQuota
 from kube_actors.apiserver.admission.runtime_class import RuntimeClass
 from kube_actors.apiserver.admission.service_account import ServiceAccount
 from kube_actors.apiserver.admission.storage import (
@@ -28,15 +26,13 @@ from kube_actors.apiserver.admission.storage import (
 )
 from kube_actors.apiserver.admission.tolerations import DefaultTolerationSeconds
 from kube_actors.apiserver.admission.topology import PodTopologyLabels
-from kube_actors.apiserver.admission.validating_policies import ValidatingAdmissionPolicy
-from kube_actors.apiserver.admission.webhooks import MutatingAdmissionWebhook, ValidatingAdmissionWebhook
 
 
 def default_steps() -> list[Step]:
     """The steps that kube-apiserver runs by default, in its order."""
     return [
         NamespaceLifecycle(),
-        LimitRanger(),
+        late.limits(),
         ServiceAccount(),
         TaintNodesByCondition(),
         PodSecurity(),
@@ -52,11 +48,8 @@ def default_steps() -> list[Step]:
         CertificateSubjectRestriction(),
         DefaultIngressClass(),
         PodTopologyLabels(),
-        MutatingAdmissionPolicy(),
-        MutatingAdmissionWebhook(),
-        ValidatingAdmissionPolicy(),
-        ValidatingAdmissionWebhook(),
+        *late.foreign(),
         NodeRestriction(),
         Escalation(),
-        ResourceQuota(),
+        late.quotas(),
     ]

@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from kube_actors.api.errors import ApiError
+from kube_actors.apiserver.admission.late import Late
 from tests.kit.apiserver import RunningAPIServer, running_apiserver
 from tests.kit.webhooks import Webhooks, json_patch, webhook_server
 
@@ -128,8 +129,10 @@ async def test_a_no_and_a_failure(said: Any, code: int, message: str) -> None:
 async def test_a_webhook_that_does_not_answer_is_not_waited_for() -> None:
     async with webhook_server(lambda request: None) as hooks, running_apiserver() as api:
         await configure(api, "Validating", hooks, {})
-        step = next(s for s in api.server.core.admission._steps if s.name == "ValidatingAdmissionWebhook")
-        (hook,) = await step._known(_Attempt(api))  # type: ignore[attr-defined]
+        late = next(s for s in api.server.core.admission._steps if s.name == "ValidatingAdmissionWebhook")
+        assert isinstance(late, Late)
+        await api.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}})
+        (hook,) = await late.step._known(_Attempt(api))  # type: ignore[union-attr]
         hook.seconds = 0.05
         error = await refusal(api, config_map("a"))
         assert error.message == (

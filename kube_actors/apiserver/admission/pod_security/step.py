@@ -7,15 +7,16 @@ there when a namespace becomes stricter. Pod templates are never refused, only w
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kube_actors.api import errors
 from kube_actors.apiserver import encoding
 from kube_actors.apiserver.admission.chain import Attempt, JSONObject, Step
 from kube_actors.apiserver.admission.pod_security import levels
-from kube_actors.apiserver.admission.pod_security.baseline import Violation
 from kube_actors.apiserver.admission.pod_security.levels import FREE, LEVELS, PREFIX, Level, Policy, policy_of
-from kube_actors.apiserver.admission.pod_security.restricted import violations
+
+if TYPE_CHECKING:
+    from kube_actors.apiserver.admission.pod_security.baseline import Violation
 
 NAMESPACES = "/registry/core/namespaces/"
 MOST_PODS = 3000
@@ -164,6 +165,15 @@ class PodSecurity(Step):
                 f'existing pods in namespace "{namespace}" violate the new PodSecurity enforce level "{level}"'
             )
         return [*warnings, *sorted(f"{_some(pods)}: {reason}" for reason, pods in names.items())]
+
+
+def violations(level: Level, metadata: JSONObject, spec: JSONObject) -> list[Violation]:
+    """Everything in which the pod does not meet the level."""
+    if level.name == levels.PRIVILEGED:
+        return []
+    from kube_actors.apiserver.admission.pod_security import restricted  # lazy: few namespaces ask for it
+
+    return restricted.violations(level, metadata, spec)
 
 
 def _some(names: list[str]) -> str:
