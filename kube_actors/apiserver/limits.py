@@ -65,3 +65,9 @@ SEATS = 600
 
 SEAT_WAIT_SECONDS = 15.0
 """How long a request waits in a queue for its seat."""
+
+AUDIT_BODY_BYTES = 1024 * 1024
+"""A longer body is left out of its audit event."""
+
+AUDIT_FILE_BYTES = 100 * 1024 * 1024
+"""An audit file longer than this is put aside (as FILE.1, in place of an earlier one) and begun anew."""

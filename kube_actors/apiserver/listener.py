@@ -36,6 +36,8 @@ from kube_actors.api.messages import (
 from kube_actors.apiserver import limits, metrics, negotiation, protobuf, router, views, wire
 from kube_actors.apiserver.access import attributes, impersonation
 from kube_actors.apiserver.access.access import Access
+from kube_actors.apiserver.access.attributes import Attributes
+from kube_actors.apiserver.access.audit import Record
 from kube_actors.apiserver.authn import WEBSOCKET_TOKEN
 from kube_actors.apiserver.metrics import Metrics
 from kube_actors.apiserver.negotiation import View
@@ -67,12 +69,17 @@ class HttpFace:
         audit_id = http.headers.get("audit-id") or self._entropy.uuid()
         started = self._clock.monotonic()
         asked: AnyRequest | None = None
+        record: Record | None = None
         try:
-            user = await self._impersonated(http, await self._user(http))
+            real = await self._user(http)
+            user = await self._impersonated(http, real)
             found = self._route(http, user)
             asked = found.request
+            question = attributes.of(asked)
+            if self._access.audit is not None:
+                record = self._begun(http, asked, question, audit_id, real)
             await self._refuse(http, found)
-            ticket = await self._access.flow.admit(attributes.of(asked), seated=not _lasts(asked))
+            ticket = await self._access.flow.admit(question, seated=not _lasts(asked))
             self.metrics.began(asked)
             try:
                 answer = await self._handle(asked)
@@ -86,8 +93,25 @@ class HttpFace:
         except ApiError as error:
             rendered = wire.refusal(error, audit_id)
         status = getattr(rendered, "status", 101)
+        if record is not None and self._access.audit is not None:
+            body = rendered.body if isinstance(rendered, HttpResponse) else b""
+            self._access.audit.complete(record, status, body, starts=not isinstance(rendered, HttpResponse))
         self.metrics.observe(asked, http.method, status, self._clock.monotonic() - started)
         return rendered
+
+    def _begun(
+        self, http: HttpRequest, asked: AnyRequest, question: Attributes, audit_id: str, real: UserInfo
+    ) -> Record | None:
+        assert self._access.audit is not None
+        return self._access.audit.begin(
+            question,
+            asked,
+            audit_id=audit_id,
+            uri=http.target,
+            source=http.peer[0],
+            agent=http.headers.get("user-agent") or "",
+            real=real,
+        )
 
     async def _user(self, http: HttpRequest) -> UserInfo:
         authorization = http.headers.get("authorization")

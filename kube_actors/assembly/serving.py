@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -23,11 +23,14 @@ from kube_actors.kubelet import RemoteNodes
 from kube_actors.wire import HttpServer, listen_tcp, server_context
 
 from . import identity
-from .config import ClusterConfig, ConfigError, split_address
+from .config import ClusterConfig, ConfigError, split_address, tree_of
 from .host import reachable
 from .kubeconfig import kubeconfig, write_kubeconfig
 from .nodetoken import TOKEN_FILE, NodeToken, read_token, write_token
 from .pki import Pki
+
+if TYPE_CHECKING:
+    from kube_actors.apiserver.access.audit import Audit
 
 Handle = Callable[[AnyRequest], Awaitable[AnyAnswer]]
 FACE = "apiserver/https"
@@ -46,6 +49,7 @@ class Serving:
         self.kubeconfig = Path(config.kubeconfig) if config.kubeconfig else directory / "kubeconfig"
         self.authenticator = Authenticator(system.clock, [_token(token) for token in config.tokens])
         self._system = system
+        self._audit = _audit(config, system)
         self._sockets = sockets
         self._service_range = service_range
         self._directory = directory
@@ -77,6 +81,7 @@ class Serving:
         pair = self.pki.apiserver(names, service_ip=first)
         tls = server_context(pair.certificate, pair.key, client_ca=self.ca_certificate)
         access.authenticator = self.authenticator
+        access.audit = self._audit
         face = HttpFace(handle, access, self._system)
 
         def make() -> HttpServer:
@@ -128,6 +133,23 @@ async def open_serving(
     finally:
         for each in sockets:
             each.close()
+
+
+def _audit(config: ClusterConfig, system: System) -> Audit | None:
+    """The audit log that the configuration asks for. Raises ConfigError."""
+    if not config.audit.log:
+        return None
+    from kube_actors.apiserver.access import audit  # lazy: only where it is asked for
+
+    try:
+        policy = audit.read_policy(tree_of(config.audit.policy, "audit.policy"))
+    except audit.PolicyError as error:
+        raise ConfigError(f"audit.policy: {error}") from None
+
+    def tell(problem: str) -> None:
+        system.story.tell("apiserver", "audit event lost", detail=problem)
+
+    return audit.Audit(policy, Path(config.audit.log), system.clock.now, tell)
 
 
 def _token(token: Any) -> Token:

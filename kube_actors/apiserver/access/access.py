@@ -12,6 +12,7 @@ from msgspec import Struct
 from kube_actors.actors import System
 from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import UserInfo
+from kube_actors.apiserver.access.audit import Audit
 from kube_actors.apiserver.access.flow import FlowControl
 from kube_actors.apiserver.access.jwt import looks_signed
 from kube_actors.apiserver.access.nodes import NodeJudge
@@ -39,6 +40,7 @@ class Access:
         self.seeds = Seeds(system, store)
         self.rbac = Rbac(store, self.seeds.ensure)
         self.authorizer = Authorizer(NodeJudge(store), self.rbac)
+        self.audit: Audit | None = None
         self.flow = FlowControl(store, self.seeds)
         self.tokens = Tokens(system, store, token_key)
         self.authenticator = Authenticator(system.clock)
