@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from msgspec import Struct
 
@@ -57,6 +58,8 @@ class Resource(Struct, frozen=True, kw_only=True):
     stored_group: str = ""
     stored_version: str = ""
     custom: bool = False
+    structural: dict[str, Any] | None = None
+    """The structural schema of a custom resource's version, for whoever publishes it."""
 
     @property
     def api_version(self) -> str:

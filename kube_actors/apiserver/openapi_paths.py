@@ -47,6 +47,8 @@ def paths(resources: Iterable[Resource], writer: Writer) -> JSONObject:
     """Every path of these resources."""
     found: JSONObject = {}
     for resource in resources:
+        if resource.custom:
+            writer.declare(resource)
         base = f"{resource.path}/namespaces/{{namespace}}" if resource.namespaced else resource.path
         collection = f"{base}/{resource.plural}"
         gvk = resource.gvk
@@ -119,7 +121,7 @@ def _add_body(operation: JSONObject, body: str, gvk: tuple[str, str, str], write
         "patch": lambda: writer.ref(PATCH),
         "options": lambda: writer.kind("", "v1", "DeleteOptions"),
     }[body]()
-    types = PATCHES if body == "patch" else ("*/*",)
+    types = (PATCHES[:-1] if writer.is_custom(gvk) else PATCHES) if body == "patch" else ("*/*",)
     if writer.version == 2:
         operation["consumes"] = list(types)
         operation["parameters"].append({"name": "body", "in": "body", "required": body != "options", "schema": shape})

@@ -6,9 +6,12 @@ the published schema where it is installed.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from kube_actors.api import schema
+from kube_actors.api.resources import Resource
 from kube_actors.api.schema import Definition, Field, Type
 
 JSONObject = dict[str, Any]
@@ -55,6 +58,20 @@ class Writer:
         self._prefix = prefix
         self._written: dict[str, JSONObject] = {}
         self._waiting: list[str] = []
+        self._custom: dict[str, Callable[[], JSONObject]] = {}
+        self._custom_names: dict[tuple[str, str, str], str] = {}
+
+    def declare(self, resource: Resource) -> None:
+        """Make a custom resource's kind and list known, by which paths then refer to them."""
+        from kube_actors.apiserver.custom import openapi  # lazy: nothing of it is needed while nothing is custom
+
+        for kind, write in ((resource.kind, openapi.kind_schema), (resource.list_kind, openapi.list_schema)):
+            name = openapi.name_of(resource, kind)
+            self._custom_names[resource.group, resource.version, kind] = name
+            self._custom[name] = functools.partial(write, resource, self.ref, self.version)
+
+    def is_custom(self, gvk: tuple[str, str, str]) -> bool:
+        return gvk in self._custom_names
 
     def ref(self, name: str) -> JSONObject:
         """A reference to a definition, which will be in the document."""
@@ -65,6 +82,9 @@ class Writer:
 
     def kind(self, group: str, version: str, kind: str) -> JSONObject:
         """A reference to a kind; any object when the table does not have it."""
+        custom = self._custom_names.get((group, version, kind))
+        if custom is not None:
+            return self.ref(custom)
         found = schema.for_kind(group, version, kind)
         return {"type": "object"} if found is None else self.ref(found.name)
 
@@ -76,6 +96,8 @@ class Writer:
         return dict(sorted(self._written.items()))
 
     def _definition(self, name: str) -> JSONObject:
+        if name in self._custom:
+            return self._custom[name]()
         described = schema.descriptions().get(name)
         named = (_NAMED_V2.get(name) if self.version == 2 else None) or _NAMED.get(name)
         text = described.description if described is not None else ""

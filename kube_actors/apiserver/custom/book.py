@@ -130,4 +130,5 @@ def resource_of(crd: JSONObject, version: JSONObject) -> Resource:
         stored_group=spec["group"],
         stored_version=storage_version(crd),
         custom=True,
+        structural=(version.get("schema") or {}).get("openAPIV3Schema") or {},
     )
