@@ -122,6 +122,7 @@ def client_of(call: Call) -> HookClient:
     custom = call.core.custom
     if custom.hooks is None:
         custom.hooks = HookClient(call.core)
+        call.core.closers.append(custom.hooks.aclose)
     hooks: HookClient = custom.hooks
     return hooks
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime
 import ipaddress
 import re
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
-from kube_actors.api import names, time
+from kube_actors.api import names
 
 _UUID: Final = "[0-9a-f]{8}-?[0-9a-f]{4}-?%s[0-9a-f]{3}-?%s[0-9a-f]{3}-?[0-9a-f]{12}"
 _SPAN = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h)")
@@ -40,11 +41,16 @@ def _cidr(value: str) -> bool:
     return "/" in value
 
 
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[tT][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([zZ]|[+-][0-9]{2}:[0-9]{2})")
+
+
 def _date_time(value: str) -> bool:
+    if _MOMENT.fullmatch(value) is None:
+        return False
     try:
-        time.parse_time(value)
-    except time.TimeError:
-        return re.fullmatch(r"\d{4}-\d{2}-\d{2}[tT]\d{2}:\d{2}:\d{2}(\.\d+)?([zZ]|[+-]\d{2}:\d{2})", value) is not None
+        datetime.datetime.fromisoformat(re.sub(r"\.[0-9]+", "", value.upper()))
+    except ValueError:
+        return False
     return True
 
 

@@ -223,7 +223,7 @@ def test_the_authorizer_is_asked() -> None:
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.text(alphabet="self.ab()[]{}!&|<>=+-*/%?:,'\"01 \\n`_xin", max_size=40))
 def test_any_text_compiles_or_says_why(text: str) -> None:
     env = cel.Environment({"self": types.DYN, "a": types.INT})
@@ -238,7 +238,7 @@ def test_any_text_compiles_or_says_why(text: str) -> None:
         pass
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(-50, 50), st.integers(-50, 50), st.booleans())
 def test_arithmetic_agrees_with_go(a: int, b: int, flag: bool) -> None:
     env = cel.Environment({"a": types.INT, "b": types.INT, "f": types.BOOL})
