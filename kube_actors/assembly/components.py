@@ -5,14 +5,13 @@ They are imported with this module: starting a cluster shall be nothing but star
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from kube_actors.actors import Actor, System
 from kube_actors.client import Client
 from kube_actors.controllers import ControllerManager, Options
-from kube_actors.controllers.certificates import Authority
 from kube_actors.controllers.manager import CERTIFICATES
 from kube_actors.controllers.tokens import Sign
 from kube_actors.kubeproxy import KubeProxy, Locality
@@ -20,6 +19,9 @@ from kube_actors.scheduler import Scheduler
 from netproxy.contract import Proxy
 
 from .config import ClusterConfig, ConfigError, seconds
+
+if TYPE_CHECKING:
+    from kube_actors.controllers.certificates import Authority
 
 PERIODS = {
     "nodeStartupGracePeriod": "node_startup_grace_period",

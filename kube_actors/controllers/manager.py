@@ -6,7 +6,8 @@ Owns which controllers there are and the options that people may set. What a con
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import trio
 from msgspec import Struct
@@ -17,7 +18,6 @@ from kube_actors.client import Client, ElectionConfig, EventRecorder, InformerFa
 from . import limits, nodes, podgc
 from .aggregation import ClusterRoleAggregation
 from .caches import SharedCaches
-from .certificates import Approving, Authority, Cleaning, Signing
 from .collector import CollectorFeed, GarbageCollector
 from .contract import Controller
 from .deployment import Deployments
@@ -36,6 +36,9 @@ from .serviceaccount import RootCertificates, ServiceAccounts
 from .servicecidr import ServiceCIDRs
 from .tokens import ServiceAccountTokens, Sign
 from .ttl import NodeTTL
+
+if TYPE_CHECKING:
+    from .certificates import Authority
 
 # A controller that one object makes fail keeps being tried, ever more slowly, and its siblings go on.
 _PATIENT = RestartPolicy(restart="always", limit=None)
@@ -97,6 +100,12 @@ def _policy_types() -> Controller[Any]:
     return PolicyTypes()
 
 
+def _certificates() -> ModuleType:
+    from . import certificates  # lazy: their kinds are loaded where somebody signs
+
+    return certificates
+
+
 TOKENS = "serviceaccount-token-controller"
 CERTIFICATES = frozenset(
     {
@@ -129,9 +138,9 @@ CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "resourcequota-controller": lambda options: ResourceQuotas(),
     "validatingadmissionpolicy-status-controller": lambda options: _policy_types(),
     TOKENS: lambda options: ServiceAccountTokens(options.root_ca, _signer(options)),
-    "certificatesigningrequest-signing-controller": lambda options: Signing(options.authority),
-    "certificatesigningrequest-approving-controller": lambda options: Approving(options.authority),
-    "certificatesigningrequest-cleaner-controller": lambda options: Cleaning(),
+    "certificatesigningrequest-signing-controller": lambda options: _certificates().Signing(options.authority),
+    "certificatesigningrequest-approving-controller": lambda options: _certificates().Approving(options.authority),
+    "certificatesigningrequest-cleaner-controller": lambda options: _certificates().Cleaning(),
     "pod-garbage-collector-controller": lambda options: podgc.PodGarbageCollector(_pod_gc_settings(options)),
 }
 

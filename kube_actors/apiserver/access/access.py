@@ -6,13 +6,13 @@ Owns the wiring only.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from kube_actors.actors import System
 from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import UserInfo
-from kube_actors.apiserver.access.audit import Audit
 from kube_actors.apiserver.access.flow import FlowControl
 from kube_actors.apiserver.access.jwt import looks_signed
 from kube_actors.apiserver.access.nodes import NodeJudge
@@ -23,6 +23,9 @@ from kube_actors.apiserver.authn import Authenticator, Certificate, bearer
 from kube_actors.apiserver.authz import Authorizer
 from kube_actors.apiserver.views import PrinterFor, no_printer
 from kube_actors.store.contract import Store
+
+if TYPE_CHECKING:
+    from kube_actors.apiserver.access.audit import Audit
 
 
 class TokenReviewed(Struct, frozen=True):

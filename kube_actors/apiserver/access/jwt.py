@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +108,8 @@ class Signer:
         return self._key
 
     def _kid(self) -> str:
+        import hashlib  # lazy: heavy import
+
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # lazy: heavy import
 
         der = self._private().public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -143,8 +143,10 @@ def test_seats_are_never_lost(flows: list[str], cancelled: set[int]) -> None:
                     await full.enter(flow)
                 except ApiError:
                     return
-                await trio.lowlevel.checkpoint()
-                full.leave()
+                try:
+                    await trio.lowlevel.checkpoint()
+                finally:
+                    full.leave()
 
         await full.enter("x")
         async with trio.open_nursery() as nursery:
@@ -155,6 +157,6 @@ def test_seats_are_never_lost(flows: list[str], cancelled: set[int]) -> None:
                 if place in cancelled:
                     scope.cancel()
             full.leave()
-        assert (full.taken, full.waiting) in ((0, 0),)
+        assert (full.taken, full.waiting) == (0, 0)
 
     trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
