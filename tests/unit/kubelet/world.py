@@ -25,7 +25,8 @@ class World:
         self.runtime = runtime
         self.script = script
         self.config = config
-        self.client = Client(ChannelTransport(api.mailbox, KUBELET))
+        user = UserInfo(name=f"system:node:{config.name}", groups=KUBELET.groups)  # a node may write of itself alone
+        self.client = Client(ChannelTransport(api.mailbox, user))
         self.node_client = self.client
         self.system = system
         self.options = options
