@@ -52,36 +52,43 @@ def _node(member: bool, children: FieldSet) -> FieldSet | None:
 
 
 def union(left: FieldSet, right: FieldSet) -> FieldSet:
-    """What is in either."""
-    if not right or left is right:
-        return left
-    if not left:
-        return right
-    out = dict(left)
+    """What is in either. Gives left itself when it has everything."""
+    out: FieldSet | None = None
     for key, node in right.items():
-        mine = out.get(key)
-        out[key] = node if mine is None else _union_node(mine, node)
-    return out
+        mine = left.get(key)
+        if mine is not None:
+            if mine is node:
+                continue
+            node = _union_node(mine, node)
+            if node is mine:
+                continue
+        if out is None:
+            out = dict(left)
+        out[key] = node
+    return left if out is None else out
 
 
 def _union_node(mine: FieldSet, other: FieldSet) -> FieldSet:
-    if mine == other:
-        return mine
-    if not mine:
-        return as_member(other)
-    return union(mine, other) if other else as_member(mine)
+    if not other:
+        return as_member(mine) if mine else mine
+    return union(mine, other) if mine else as_member(other)
 
 
 def intersection(left: FieldSet, right: FieldSet) -> FieldSet:
     """What is in both."""
+    if len(right) < len(left):
+        left, right = right, left
     out: FieldSet = {}
     for key, node in left.items():
         other = right.get(key)
-        if other is None:
+        if other is None or key == MEMBER:
             continue
-        found = _node(is_member(node) and is_member(other), intersection(_children(node), _children(other)))
-        if found is not None:
-            out[key] = found
+        member = (not node or MEMBER in node) and (not other or MEMBER in other)
+        below = intersection(node, other) if node and other else None
+        if below:
+            out[key] = {MEMBER: {}, **below} if member else below
+        elif member:
+            out[key] = {}
     return out
 
 
@@ -93,7 +100,7 @@ def difference(left: FieldSet, right: FieldSet) -> FieldSet:
     out: FieldSet | None = None
     for key, other in right.items():
         node = left.get(key)
-        if node is None:
+        if node is None or key == MEMBER:
             continue
         rest = _difference_node(node, other)
         if rest is node:
@@ -108,15 +115,14 @@ def difference(left: FieldSet, right: FieldSet) -> FieldSet:
 
 
 def _difference_node(node: FieldSet, other: FieldSet) -> FieldSet | None:
-    if node == other:
+    if not node:
+        return None if is_member(other) else node
+    rest = difference(node, other) if other else node
+    if MEMBER in rest and is_member(other):
+        rest = {key: value for key, value in rest.items() if key != MEMBER}
+    if not rest:
         return None
-    member = is_member(node)
-    keeps = member and not is_member(other)
-    children = _children(node)
-    rest = difference(children, _children(other))
-    if keeps == member and rest is children:
-        return node
-    return _node(keeps, rest)
+    return {} if len(rest) == 1 and MEMBER in rest else rest
 
 
 def without(left: FieldSet, right: FieldSet) -> FieldSet:

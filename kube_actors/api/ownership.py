@@ -24,7 +24,7 @@ OLD_MANAGERS = "ancient-changes"
 BEFORE_FIRST_APPLY = "before-first-apply"
 UNKNOWN = "unknown"
 
-_META_FIELDS = (
+META_FIELDS = (
     "name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields",
     "resourceVersion",
 )  # fmt: skip
@@ -33,7 +33,7 @@ STRIPPED = fieldsets.of_paths(
         ("f:apiVersion",),
         ("f:kind",),
         ("f:metadata",),
-        *(("f:metadata", f"f:{name}") for name in _META_FIELDS),
+        *(("f:metadata", f"f:{name}") for name in META_FIELDS),
     ]
 )
 """What nobody owns."""
@@ -154,7 +154,13 @@ def compare(kind: MergeType, old: JSONObject, new: JSONObject, reset: Reset) -> 
 
 
 def _take(
-    versions: Versions, version: str, old: JSONObject, new: JSONObject, managers: Managers, reset: Reset
+    versions: Versions,
+    version: str,
+    old: JSONObject,
+    new: JSONObject,
+    managers: Managers,
+    reset: Reset,
+    writer: Manager | None = None,
 ) -> tuple[Managers, dict[Manager, FieldSet], FieldSet]:
     """What others lose by a change: who is left with what, who is in conflict about what, and what has changed."""
     known: dict[str, tuple[FieldSet, FieldSet] | None] = {}
@@ -173,7 +179,8 @@ def _take(
             continue
         changed, removed = found
         fields = owned.fields
-        if changed:
+        # What a writer loses of its own it takes back at once.
+        if changed and manager != writer:
             lost = fieldsets.intersection(fields, changed)
             if lost:
                 conflicts[manager] = lost
@@ -198,7 +205,7 @@ def updated(
     reset: Reset = NOTHING_RESET,
 ) -> Managers:
     """The managers after an ordinary write: it takes what it changes from everybody."""
-    left, _, changed = _take(versions, version, old, new, managers, reset)
+    left, _, changed = _take(versions, version, old, new, managers, reset, manager)
     taken = fieldsets.difference(changed, STRIPPED) if changed else changed
     if taken:
         before = left.get(manager)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kube_actors.api import merge_types, schema
+from kube_actors.api.fieldsets import FieldSet
 from kube_actors.api.messages import WatchEvent
 from kube_actors.api.resources import Resource, Resources
 from kube_actors.apiserver import conversions, encoding
@@ -28,6 +29,7 @@ class Kind:
         "has_status",
         "head",
         "item_head",
+        "known_fields",
         "last_event",
         "namespaced",
         "prefix",
@@ -55,6 +57,8 @@ class Kind:
         self._shape: Shape | None = None
         self.last_event: tuple[Event, WatchEvent] | None = None  # of the store, and as watchers see it
         self._zero: JSONObject | None = None
+        self.known_fields: dict[bytes, FieldSet] = {}
+        """The fields of specs lately created, by their bytes."""
         self._merge_type: merge_types.MergeType | None = None
 
     @property

@@ -30,6 +30,12 @@ PATCH_RETRIES = 5
 UPDATE_RETRIES = 16
 """Attempts of an unconditional update or a delete whose object changes under it."""
 
+KNOWN_SPECS = 256
+"""Specs of one kind whose fields are remembered for the next object made from the same template."""
+
+KNOWN_SPEC_BYTES = (200, 8192)
+"""Shortest and longest encoded spec that is remembered so."""
+
 FIELD_MANAGER_BYTES = 128
 """Longest name of a field manager."""
 

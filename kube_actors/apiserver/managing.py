@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from kube_actors.api import messages, ownership
+from kube_actors.api import fieldsets, messages, ownership
+from kube_actors.api.codec import encode
 from kube_actors.api.fieldsets import FieldSet
-from kube_actors.api.merge_types import MergeType, Untypable
+from kube_actors.api.merge_types import MapType, MergeType, Untypable
 from kube_actors.api.ownership import Managers, Reset
 from kube_actors.apiserver import limits, scale_owners
 from kube_actors.apiserver.core import Call
@@ -122,26 +123,81 @@ def created(call: Call, obj: JSONObject) -> None:
     """Track a new object, read and defaulted, before admission has seen it."""
     kind, metadata = call.kind, obj["metadata"]
     sent = metadata.pop(KEY, None)
-    try:
-        managers = {} if not sent else ownership.decode(sent, trusted=False)
-    except ownership.BadEntries:
-        managers = {}
-    version = kind.resource.api_version
+    version, now = kind.resource.api_version, call.core.now_text()
     manager = ownership.manager_for(manager_name(call), ownership.UPDATE, version, call.request.subresource)
+    reset = reset_of(kind, "")
+    shown = kind.outward(obj)
     try:
-        managers = ownership.updated(
-            KindVersions(call),
-            version,
-            kind.zero(),
-            kind.outward(obj),
-            managers,
-            manager,
-            now=call.core.now_text(),
-            reset=reset_of(kind, ""),
-        )
+        if not sent:
+            fields = _fields_of_new(kind, shown, reset)
+            managers = {manager: ownership.Owned(fields, version, now)} if fields else {}
+        else:
+            managers = ownership.updated(
+                KindVersions(call), version, kind.zero(), shown, _sent(sent), manager, now=now, reset=reset
+            )
     except Untypable:
         return
     put(metadata, managers)
+
+
+def _sent(entries: Any) -> Managers:
+    """The managers that a request names; none when it does not know how."""
+    try:
+        return ownership.decode(entries, trusted=False)
+    except ownership.BadEntries:
+        return {}
+
+
+def _fields_of_new(kind: Kind, obj: JSONObject, reset: Reset) -> FieldSet:
+    """What the writer of a new object owns: all but what nobody owns, and but zero values.
+
+    Field by field, since this is on the way of every create.
+    """
+    root, zero = kind.merge_type, kind.zero()
+    assert isinstance(root, MapType), "an object has fields"
+    fields = root.fields
+    out: FieldSet = {}
+    for key, value in obj.items():
+        element = "f:" + key
+        if key in _HEAD or element in reset.ignored:
+            continue
+        node = _known_spec(kind, value) if key == "spec" else _added(fields[key], zero, key, value)
+        if node is not None:
+            out[element] = node
+    meta = {key: value for key, value in obj["metadata"].items() if key not in ownership.META_FIELDS}
+    if meta:
+        node = fields["metadata"].whole(meta)
+        out["f:metadata"] = {key: value for key, value in node.items() if key != fieldsets.MEMBER}
+    return out
+
+
+_HEAD = frozenset({"kind", "apiVersion", "metadata"})
+
+
+def _added(part: MergeType, zero: JSONObject, key: str, value: Any) -> FieldSet | None:
+    if key not in zero:
+        return part.whole(value)
+    before = zero[key]
+    return None if before == value else part.diff(before, value)[0]
+
+
+def _known_spec(kind: Kind, spec: Any) -> FieldSet | None:
+    """The fields of a new spec. One that many objects have, made from one template, is walked once."""
+    root, zero, known = kind.merge_type, kind.zero(), kind.known_fields
+    assert isinstance(root, MapType), "an object has fields"
+    encoded = encode(spec)
+    shortest, longest = limits.KNOWN_SPEC_BYTES
+    if not shortest <= len(encoded) <= longest:
+        return _added(root.fields["spec"], zero, "spec", spec)
+    found = known.get(encoded)
+    if found is None:
+        found = _added(root.fields["spec"], zero, "spec", spec)
+        if found is None:
+            return None
+        if len(known) >= limits.KNOWN_SPECS:
+            known.clear()
+        known[encoded] = found
+    return found
 
 
 def changed(call: Call, new: JSONObject, old: JSONObject) -> None:
@@ -203,10 +259,7 @@ def _managers(call: Call, sent: Any, before: Any) -> Managers:
     if not call.request.subresource and sent is not None and sent != before:
         if not sent or sent == [{}]:
             return {}
-        try:
-            found = ownership.decode(sent, trusted=False)
-        except ownership.BadEntries:
-            found = {}
+        found = _sent(sent)
         if found:
             return found
     return ownership.decode(before, trusted=True)
