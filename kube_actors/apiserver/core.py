@@ -13,6 +13,7 @@ from kube_actors.api import time
 from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import Answer, AnyRequest, Options, Request
 from kube_actors.api.node_messages import NodeGateway
+from kube_actors.apiserver.aggregation.book import PREFIX, Aggregator
 from kube_actors.apiserver.custom.book import CustomBook
 from kube_actors.apiserver.facets import FacetCache
 from kube_actors.apiserver.kinds import Kind, Kinds
@@ -58,6 +59,7 @@ class Core:
         self.facets = FacetCache()
         self.mirrors = Mirrors(store)
         self.custom = CustomBook(self.mirrors.of("/registry/apiextensions.k8s.io/customresourcedefinitions/"), kinds)
+        self.aggregator = Aggregator(system, store, kinds, self.mirrors.of(PREFIX))
         self.closers: list[Callable[[], Awaitable[None]]] = []
         """What is to be closed when the server ends, by those who opened it at their first use."""
 

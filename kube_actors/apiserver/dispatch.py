@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from kube_actors.api import errors
 from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import Answer, AnyAnswer, Request
-from kube_actors.apiserver import applying, creating, deleting, reading, updating, watching
+from kube_actors.apiserver import aggregation, applying, creating, deleting, reading, updating, watching
 from kube_actors.apiserver.access.seeds import GROUPS
 from kube_actors.apiserver.core import Call, Core, refusal
 from kube_actors.apiserver.subresources import COLLECTIONS, SUBRESOURCES
@@ -37,7 +37,9 @@ async def dispatch(core: Core, request: Request) -> AnyAnswer:
     if kind is None or kind.resource.custom:
         kind = await core.custom.find(request)
     if kind is None:
-        return _nowhere(core, request)
+        return await _elsewhere(core, request)
+    if request.group == aggregation.GROUP and not _follows(request):
+        await core.aggregator.ensure_local()
     if request.group in GROUPS and not core.access.seeds.done and not _follows(request):
         await core.access.seeds.ensure()
     call = Call(core, kind, request)
@@ -47,6 +49,16 @@ async def dispatch(core: Core, request: Request) -> AnyAnswer:
         if not call.warnings:
             raise
         return refusal(error, call.warnings)
+
+
+async def _elsewhere(core: Core, request: Request) -> AnyAnswer:
+    """What is not served here may be another server's."""
+    service = await core.aggregator.find(request.group, request.version)
+    if service is None:
+        return _nowhere(core, request)
+    from kube_actors.apiserver.aggregation import passing  # lazy: TLS and HTTP, once there is somebody to ask
+
+    return await passing.resource(core, service, request)
 
 
 def _nowhere(core: Core, request: Request) -> AnyAnswer:

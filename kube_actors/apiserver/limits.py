@@ -77,3 +77,15 @@ AUDIT_BODY_BYTES = 1024 * 1024
 
 AUDIT_FILE_BYTES = 100 * 1024 * 1024
 """An audit file longer than this is put aside (as FILE.1, in place of an earlier one) and begun anew."""
+
+DOCUMENT_BYTES = 16 * 1024 * 1024
+"""Longest discovery or OpenAPI document of an extension server."""
+
+EXTENSION_SECONDS = 5.0
+"""How long an extension server may take to describe itself."""
+
+AVAILABILITY_SECONDS = 10.0
+"""Time between two looks at the servers behind APIServices."""
+
+QUIET_SECONDS = 1.0
+"""What a cluster does not need for its start is done after this time."""

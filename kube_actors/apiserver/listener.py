@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import functools
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -33,6 +34,7 @@ from kube_actors.api.messages import (
     UserInfo,
     WatchAnswer,
 )
+from kube_actors.api.resources import builtin
 from kube_actors.apiserver import limits, metrics, negotiation, protobuf, router, views, wire
 from kube_actors.apiserver.access import attributes, impersonation
 from kube_actors.apiserver.access.access import Access
@@ -147,7 +149,7 @@ class HttpFace:
             if_none_match=headers.get("if-none-match") or "",
             user=user,
             user_agent=headers.get("user-agent") or "",
-            http=_as_it_came(http) if "/proxy" in http.path else None,
+            http=_as_it_came(http) if _may_be_passed_on(http.path) else None,
         )
         return found if unreadable is None else router.Route(found.request, found.refusal or unreadable)
 
@@ -246,7 +248,17 @@ def _is_raw(asked: Request) -> bool:
 
 def _is_passed_on(asked: AnyRequest) -> bool:
     """Whether a back end answers: what it says goes to the client as it is."""
-    return isinstance(asked, Request) and asked.http is not None
+    return isinstance(asked, Request) and asked.subresource.startswith("proxy")
+
+
+def _may_be_passed_on(path: str) -> bool:
+    """Proxies, and groups that are not built in, which another server may serve."""
+    return "/proxy" in path or (path.startswith("/apis/") and path.split("/", 3)[2] not in _groups())
+
+
+@functools.cache
+def _groups() -> frozenset[str]:
+    return frozenset(resource.group for resource in builtin())
 
 
 def _as_it_came(http: HttpRequest) -> HttpCall:

@@ -7,7 +7,7 @@ Status. What a request does is found in `dispatch`. Knows nothing of HTTP.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import trio
@@ -22,6 +22,7 @@ from kube_actors.apiserver import bootstrap, compactor, limits
 from kube_actors.apiserver.access.access import Access
 from kube_actors.apiserver.admission import default_steps
 from kube_actors.apiserver.admission.chain import Admission, Step
+from kube_actors.apiserver.aggregation import FrontProxy, availability
 from kube_actors.apiserver.allocation import DEFAULT_SERVICE_RANGE, NODE_PORTS, Allocators
 from kube_actors.apiserver.core import Core, RequestAuthorizer, refusal
 from kube_actors.apiserver.custom import naming
@@ -66,6 +67,7 @@ class APIServer:
         loopback_endpoints: bool = False,
         mailbox: Mailbox[Ask[AnyRequest, AnyAnswer]] | None = None,
         access: Access | None = None,
+        front_proxy: Callable[[], FrontProxy] | None = None,
     ) -> None:
         self.system = system
         self.mailbox: Mailbox[Ask[AnyRequest, AnyAnswer]] = mailbox or Mailbox(limits.MAILBOX, name=NAME)
@@ -86,6 +88,7 @@ class APIServer:
             self._authorizer,
         )
 
+        self.core.aggregator.front_proxy = front_proxy
         self.core.access.printer_for = self.core.custom.printer_for
 
     @property
@@ -100,6 +103,7 @@ class APIServer:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(compactor.run, self.core)
                 nursery.start_soon(naming.run, self.core)
+                nursery.start_soon(availability.run, self.core)
                 if self._seeded:
                     nursery.start_soon(self.core.access.seeds.run)
                 await serve(self.mailbox, self.handle)
@@ -134,6 +138,10 @@ class APIServer:
         if self.raw is None:
             raise errors.no_such_resource()
         await self.core.custom.refresh()
+        if request.path.startswith(("/apis", "/openapi/v3")) and await self.core.aggregator.remote():
+            from kube_actors.apiserver.aggregation import merging  # lazy: only where other servers have a part
+
+            return await merging.answer(self.core, request, self.raw)
         return await self.raw(request)
 
     def _bug(self, request: AnyRequest, error: Exception) -> Answer:

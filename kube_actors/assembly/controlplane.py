@@ -114,6 +114,7 @@ class ControlPlane:
             resources=self.resources,
             nodes=self._nodes,
             access=self.access,
+            front_proxy=self._serving.front_proxy if self._serving is not None else None,
             raw=self._answer_raw,
             service_range=self._addresses.services,
             node_ports=range(first, last + 1),

@@ -19,6 +19,7 @@ import trio
 from kube_actors.actors import RestartPolicy, Supervisor, System
 from kube_actors.api.messages import AnyAnswer, AnyRequest, UserInfo
 from kube_actors.apiserver import Access, Authenticator, HttpFace, Token
+from kube_actors.apiserver.aggregation import FrontProxy
 from kube_actors.kubelet import RemoteNodes
 from kube_actors.wire import HttpServer, listen_tcp, server_context
 
@@ -91,6 +92,11 @@ class Serving:
         supervisor.start(FACE, make, RestartPolicy(restart="always", limit=None))
         self.write_kubeconfig()
         self._admit_nodes()
+
+    def front_proxy(self) -> FrontProxy:
+        """What extension API servers know this one by."""
+        pair = self.pki.client("front-proxy-client")
+        return FrontProxy(pair.certificate, pair.key, self.ca_certificate)
 
     def remote_nodes(self, stack: AsyncExitStack) -> RemoteNodes:
         """The way to nodes of other processes, as the API server's kubelet client."""
