@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from kube_actors.api.errors import ApiError
+from kube_actors.api.messages import Answer, Request
 from kube_actors.apiserver.admission.late import Late
-from tests.kit.apiserver import RunningAPIServer, running_apiserver
+from tests.kit.apiserver import TESTER, RunningAPIServer, running_apiserver
 from tests.kit.webhooks import Webhooks, json_patch, webhook_server
 
 
@@ -304,3 +307,145 @@ async def test_a_cancelled_request_lets_go_of_the_webhook() -> None:
         assert len(hooks.requests) == 1
         await api.delete("MutatingWebhookConfiguration", "w")
         await api.create(config_map("a"))
+
+
+GROUP = "stable.example.com"
+
+
+def definition(**properties: Any) -> dict[str, Any]:
+    schema = {"type": "object", "properties": {"data": {"type": "object", "properties": properties}}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"tests.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": {"plural": "tests", "singular": "test", "kind": "Test", "listKind": "TestList"},
+            "versions": [
+                {"name": name, "served": True, "storage": name == "v1", "schema": {"openAPIV3Schema": schema}}
+                for name in ("v1", "v2")
+            ],
+        },
+    }
+
+
+async def establish(api: RunningAPIServer, crd: dict[str, Any]) -> None:
+    await api.create(crd)
+    with trio.fail_after(5):
+        while not (await api.get("crd", crd["metadata"]["name"]))["status"].get("conditions"):
+            await trio.testing.wait_all_tasks_blocked()
+    with trio.fail_after(5):
+        while (await custom(api, "list")).status != 200:
+            await trio.testing.wait_all_tasks_blocked()
+
+
+async def custom(api: RunningAPIServer, verb: Any, name: str = "", version: str = "v1", **more: Any) -> Answer:
+    body = more.pop("body", None)
+    answer = await api.server.handle(
+        Request(
+            verb=verb,
+            group=GROUP,
+            version=version,
+            resource="tests",
+            namespace="default",
+            name=name,
+            body=json.dumps(body).encode() if body is not None else b"",
+            user=TESTER,
+            **more,
+        )
+    )
+    assert isinstance(answer, Answer)
+    return answer
+
+
+def custom_object(version: str = "v1", **data: Any) -> dict[str, Any]:
+    return {"apiVersion": f"{GROUP}/{version}", "kind": "Test", "metadata": {"name": "a"}, "data": data}
+
+
+async def test_custom_resources_are_changed_and_pruned_afterwards() -> None:
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        if "mutation-start" not in request["object"]["data"]:
+            return {"allowed": True}
+        return json_patch(
+            {"op": "add", "path": "/data/known", "value": "yes"}, {"op": "add", "path": "/data/unknown", "value": "no"}
+        )
+
+    rules = [{**rule("CREATE", "UPDATE", resources=("tests",)), "apiGroups": [GROUP], "apiVersions": ["v1"]}]
+    text = {"type": "string"}
+    async with webhook_server(answer) as hooks, running_apiserver() as api:
+        await establish(api, definition(**{"mutation-start": text, "known": text}))
+        await configure(api, "Mutating", hooks, {"rules": rules})
+        made = await custom(api, "create", body=custom_object(**{"mutation-start": "yes"}))
+        assert (made.status, json.loads(made.body)["data"]) == (201, {"mutation-start": "yes", "known": "yes"})
+        patch = {"metadata": {"labels": {"a": "b"}}}
+        media = "application/merge-patch+json"
+        changed = await custom(api, "patch", "a", "v2", body=patch, content_type=media)
+        assert json.loads(changed.body)["metadata"]["labels"] == {"a": "b"}
+        assert [request["object"]["apiVersion"] for request in hooks.requests] == [f"{GROUP}/v1"] * 2
+        assert hooks.requests[1]["requestResource"]["version"] == "v2"
+
+
+async def test_custom_resources_and_definitions_are_refused() -> None:
+    rules = [{**rule("*", resources=("tests",)), "apiGroups": [GROUP]}]
+    definitions = [{**rule("CREATE", resources=("customresourcedefinitions",)), "apiGroups": ["apiextensions.k8s.io"]}]
+    async with webhook_server(lambda request: {"allowed": False}) as hooks, running_apiserver() as api:
+        await establish(api, definition())
+        await custom(api, "create", body=custom_object())
+        await configure(api, "Validating", hooks, {"rules": rules}, {"rules": definitions})
+        refused = [
+            await custom(api, "create", body={**custom_object(), "metadata": {"name": "b"}}),
+            await custom(api, "patch", "a", body={"data": {}}, content_type="application/merge-patch+json"),
+            await custom(api, "delete", "a"),
+            await custom(api, "deletecollection"),
+        ]
+        assert [answer.status for answer in refused] == [400] * 4
+        other = definition()
+        other["metadata"]["name"] = f"others.{GROUP}"
+        other["spec"]["names"] = {"plural": "others", "singular": "other", "kind": "Other", "listKind": "OtherList"}
+        assert "h1.example.com" in (await refusal(api, other)).message
+
+
+async def test_policies_on_custom_resources_and_with_custom_parameters() -> None:
+    head = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": "p"}}
+    rules = [{"apiGroups": [GROUP], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["tests"]}]
+    async with running_apiserver() as api:
+        await establish(api, definition(a={"type": "string"}, items={"type": "array", "items": {"type": "string"}}))
+        await custom(api, "create", body={**custom_object(a="param"), "metadata": {"name": "params"}})
+        mutation = {"expression": 'Object{data: Object.data{a: "set"}}'}
+        await api.create(
+            {
+                **head,
+                "kind": "MutatingAdmissionPolicy",
+                "spec": {
+                    "matchConstraints": {"resourceRules": rules},
+                    "reinvocationPolicy": "Never",
+                    "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": mutation}],
+                },
+            }
+        )
+        await api.create({**head, "kind": "MutatingAdmissionPolicyBinding", "spec": {"policyName": "p"}})
+        made = await custom(api, "create", body=custom_object(items=["x"]))
+        assert json.loads(made.body)["data"] == {"items": ["x"], "a": "set"}
+        validation = {"expression": "params.data.a == 'param' && object.metadata.name != 'c'"}
+        await api.create(
+            {
+                **head,
+                "kind": "ValidatingAdmissionPolicy",
+                "spec": {
+                    "matchConstraints": {"resourceRules": rules},
+                    "paramKind": {"apiVersion": f"{GROUP}/v1", "kind": "Test"},
+                    "validations": [validation],
+                },
+            }
+        )
+        reference = {"name": "params", "parameterNotFoundAction": "Deny"}
+        await api.create(
+            {
+                **head,
+                "kind": "ValidatingAdmissionPolicyBinding",
+                "spec": {"policyName": "p", "validationActions": ["Deny"], "paramRef": reference},
+            }
+        )
+        assert (await custom(api, "create", body={**custom_object(), "metadata": {"name": "b"}})).status == 201
+        assert (await custom(api, "create", body={**custom_object(), "metadata": {"name": "c"}})).status == 422
