@@ -23,7 +23,9 @@ ABSENT: Any = object()
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
-_NONE: dict[str, tuple[str, ...]] = {}
+_INT32 = 2**31
+_EXACT: dict[str, type[Any]] = {"string": str, "bool": bool, "int32": int, "int64": int}
+"""Types whose values are written as they are, when they are of just this Python type and not its zero."""
 
 Reader = Callable[[Any, "Place", list[str]], Any]
 
@@ -87,35 +89,51 @@ def _refuse(value: Any, place: Place, wanted: str) -> WrongType:
 
 
 class Shape:
-    """One compiled definition."""
+    """One compiled definition; a field is compiled when it is first met."""
 
-    __slots__ = ("always", "name", "readers")
+    __slots__ = ("_definition", "_exact", "_readers", "always", "name")
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.readers: dict[str, Reader] = {}
+    def __init__(self, definition: schema.Definition) -> None:
+        self.name = _short(definition.name)
         self.always: tuple[tuple[str, Callable[[], Any]], ...] = ()
+        self._definition = definition
+        self._readers: dict[str, Reader] = {}
+        self._exact: dict[str, type[Any]] = {}
 
-    def read(self, value: Any, place: Place, problems: list[str]) -> JSONObject:
+    def read(self, value: JSONObject, place: Place, problems: list[str]) -> JSONObject:
         """The canonical object; raises WrongType."""
+        if type(value) is Duplicates:
+            return self._read_noting(value, place, problems)
         out: JSONObject = {}
-        readers = self.readers
-        name = self.name
-        before = value.before if type(value) is Duplicates else _NONE
+        exact = self._exact
         for key, item in value.items():
-            if before and key in before:
-                self._note_duplicates(before[key], place, problems)
-            reader = readers.get(key)
-            if reader is None:
-                problems.append(f'unknown field "{Place(place, key, name).path()}"')
-                continue
-            if item is None:
-                continue
-            got = reader(item, Place(place, key, name), problems)
+            # Nearly every value is a plain one of the right type and not the zero: it stays as it is.
+            kind = exact.get(key)
+            if item and type(item) is kind and (kind is not int or -_INT32 <= item < _INT32):
+                out[key] = item
+            else:
+                self._read_field(key, item, place, problems, out)
+        for key, zero in self.always:
+            if key not in out:
+                out[key] = zero()
+        return out
+
+    def _read_field(self, key: str, item: Any, place: Place, problems: list[str], out: JSONObject) -> None:
+        reader = self._readers.get(key) or self._compile(key)
+        if reader is None:
+            problems.append(f'unknown field "{Place(place, key, self.name).path()}"')
+        elif item is not None:
+            got = reader(item, Place(place, key, self.name), problems)
             if got is not ABSENT:
                 out[key] = got
-        if before and "" in before:
-            self._note_duplicates(before[""], place, problems)
+
+    def _read_noting(self, value: Duplicates, place: Place, problems: list[str]) -> JSONObject:
+        """As read, with a note where a key came again."""
+        out: JSONObject = {}
+        for key, item in value.items():
+            self._note_duplicates(value.before.get(key, ()), place, problems)
+            self._read_field(key, item, place, problems, out)
+        self._note_duplicates(value.before.get("", ()), place, problems)
         for key, zero in self.always:
             if key not in out:
                 out[key] = zero()
@@ -124,6 +142,21 @@ class Shape:
     def _note_duplicates(self, repeated: tuple[str, ...], place: Place, problems: list[str]) -> None:
         for key in repeated:
             problems.append(f'duplicate field "{Place(place, key, self.name).path()}"')
+
+    def _compile(self, key: str) -> Reader | None:
+        """A field's reader, made at its first use, so that a Pod does not compile every volume source at start."""
+        field = self._definition.fields.get(key)
+        if field is None:
+            return None
+        exact = _EXACT.get(field.type.kind)
+        if exact is not None:
+            self._exact[key] = exact
+        if (self.name, key) == ("ObjectMeta", "managedFields"):
+            reader = _entries(field.type)
+        else:
+            reader = _reader(field.type, keep_zero=keeps_zero(self._definition.name, field))
+        self._readers[key] = reader
+        return reader
 
 
 def _short(name: str) -> str:
@@ -390,32 +423,17 @@ def compiled(name: str) -> Shape:
     found = _shapes.get(name)
     if found is not None:
         return found
-    shape = _shapes[name] = Shape(_short(name))
     definition = schema.definition(name)
+    shape = _shapes[name] = Shape(definition)
     always: list[tuple[str, Callable[[], Any]]] = []
     for field in definition.fields.values():
         key = (shape.name, field.name)
-        shape.readers[field.name] = _lazy(field.type, keeps_zero(name, field))
-        if key == ("ObjectMeta", "managedFields"):
-            shape.readers[field.name] = _entries(field.type)
         if key in zeros.POINTER_STRUCTS:
             continue
         if field.required or key in zeros.EMPTY_STRUCTS or key in zeros.ZEROS_KEPT or _is_null_time(key, field):
             always.append((field.name, _lazy_zero(field.type)))
     shape.always = tuple(always)
     return shape
-
-
-def _lazy(kind: schema.Type, keep_zero: bool) -> Reader:
-    """A reader compiled at its first use, so that a Pod does not compile every volume source at start."""
-
-    @functools.cache
-    def reader() -> Reader:
-        return _reader(kind, keep_zero=keep_zero)
-
-    if kind.kind not in ("ref", "list", "map"):
-        return reader()
-    return lambda value, place, problems: reader()(value, place, problems)
 
 
 def _lazy_zero(kind: schema.Type) -> Callable[[], Any]:
