@@ -7,6 +7,7 @@ Neither ever buffers without bound. A mailbox outlives the actor that reads it, 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Generic, TypeVar
@@ -34,7 +35,7 @@ class MailboxStatistics(Struct, frozen=True, kw_only=True):
     refused: int
 
 
-class _Gate:
+class _Gate(ABC):
     """Counts, closing and the waiting of both sides; the part that both mailboxes share."""
 
     def __init__(self, capacity: int, name: str) -> None:
@@ -47,8 +48,9 @@ class _Gate:
         self._senders = trio.lowlevel.ParkingLot()
         self._posted = self._received = self._replaced = self._refused = self._high_water = 0
 
+    @abstractmethod
     def _depth(self) -> int:
-        raise NotImplementedError
+        """How many messages wait."""
 
     def _admit(self) -> None:
         if self.closed:
