@@ -12,6 +12,7 @@ from msgspec import Struct, json
 
 from kube_actors.apiserver import encoding, limits
 from kube_actors.apiserver.kinds import Kind
+from kube_actors.store.contract import Event, Sorter
 
 
 class Facets(Struct, frozen=True, gc=False):
@@ -64,6 +65,23 @@ class FacetCache:
     def __init__(self, capacity: int = limits.FACETS) -> None:
         self._capacity = capacity
         self._known: dict[tuple[int, str], Facets] = {}
+
+    def sorter(self, kind: Kind, field: str) -> Sorter:
+        """Files a kind's events under the values that a field has and had; one and the same for all watches."""
+        found = kind.sorters.get(field)
+        if found is None:
+            found = kind.sorters[field] = self._make_sorter(kind, field)
+        return found
+
+    def _make_sorter(self, kind: Kind, field: str) -> Sorter:
+        def sort(event: Event) -> tuple[str, ...]:
+            """A deleted object's last state is its previous one."""
+            previous = event.previous
+            was = "" if previous is None else self.get(kind, previous.modified, previous.value).fields.get(field, "")
+            now = was if event.deleted else self.get(kind, event.revision, event.value).fields.get(field, "")
+            return (now,) if now == was or previous is None else (now, was)
+
+        return sort
 
     def get(self, kind: Kind, revision: int, value: bytes) -> Facets:
         """The facets of the value written at `revision`."""

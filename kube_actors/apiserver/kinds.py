@@ -15,7 +15,7 @@ from kube_actors.apiserver import conversions, encoding
 from kube_actors.apiserver.shape import Place, Shape, compiled
 from kube_actors.apiserver.strategies import strategy_for
 from kube_actors.apiserver.strategies.base import JSONObject, Strategy
-from kube_actors.store.contract import Event
+from kube_actors.store.contract import Event, Sorter
 
 
 class Kind:
@@ -34,6 +34,7 @@ class Kind:
         "namespaced",
         "prefix",
         "resource",
+        "sorters",
         "store_head",
         "strategy",
         "structural",
@@ -60,6 +61,7 @@ class Kind:
         self.known_fields: dict[bytes, FieldSet] = {}
         """The fields of specs lately created, by their bytes."""
         self._merge_type: merge_types.MergeType | None = None
+        self.sorters: dict[str, Sorter] = {}
 
     @property
     def name(self) -> str:

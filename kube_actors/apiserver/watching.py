@@ -18,7 +18,16 @@ from kube_actors.api.messages import EventType, WatchAnswer, WatchEvent
 from kube_actors.apiserver import encoding, limits, reading, revisions
 from kube_actors.apiserver.core import Call
 from kube_actors.apiserver.selection import Selection, selection_of
-from kube_actors.store.contract import Compacted, Entry, Event, FutureRevision, StoreClosed, WatchOverrun, WatchStream
+from kube_actors.store.contract import (
+    Compacted,
+    Entry,
+    Event,
+    Filed,
+    FutureRevision,
+    StoreClosed,
+    WatchOverrun,
+    WatchStream,
+)
 
 _END = "k8s.io/initial-events-end"
 
@@ -46,15 +55,25 @@ async def watch(call: Call) -> WatchAnswer:
     elif revision == 0:
         revision = call.core.store.revision
     failure = None
+    filed = _filed(call, selection)
     stream: WatchStream | None = None
     try:
-        stream = call.core.store.watch(prefix, after=revision, capacity=limits.WATCH_EVENTS)
+        stream = call.core.store.watch(prefix, after=revision, capacity=limits.WATCH_EVENTS, filed=filed)
     except Compacted as gone:
         failure = errors.too_old(gone.revision, gone.oldest)
     except FutureRevision:
         # Kubernetes opens such a watch and lets it wait for the revision to come.
-        stream = call.core.store.watch(prefix, after=call.core.store.revision, capacity=limits.WATCH_EVENTS)
+        newest = call.core.store.revision
+        stream = call.core.store.watch(prefix, after=newest, capacity=limits.WATCH_EVENTS, filed=filed)
     return WatchAnswer(Watching(call, selection, stream, initial, revision, failure))
+
+
+def _filed(call: Call, selection: Selection) -> Filed | None:
+    """A watch of one node's pods is not even woken by the pods of another."""
+    for term in selection.fields.terms:
+        if term.equal:
+            return call.core.facets.sorter(call.kind, term.field), term.value
+    return None
 
 
 def _added(call: Call, entry: Entry) -> WatchEvent:

@@ -45,7 +45,7 @@ least once in `YIELD_EVERY` calls, so that no loop over store calls can starve o
 comes before the effect: a call cancelled there did nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -221,6 +221,14 @@ class WatchStream(Protocol):
     async def __anext__(self) -> Event: ...
 
 
+Sorter = Callable[[Event], Iterable[str]]
+"""Says under which words an event is to be filed: each word once. It must not raise, and it should be one object for
+many watches, since these share its one look at an event."""
+
+Filed = tuple[Sorter, str]
+"""A sorter, and the word that a watch wants."""
+
+
 class Store(Protocol):
     """A revisioned key-value store, as the module's contract says."""
 
@@ -254,8 +262,11 @@ class Store(Protocol):
         """
         ...
 
-    def watch(self, prefix: str, *, after: int, capacity: int = WATCH_CAPACITY) -> WatchStream:
-        """Raises Compacted, FutureRevision."""
+    def watch(
+        self, prefix: str, *, after: int, capacity: int = WATCH_CAPACITY, filed: Filed | None = None
+    ) -> WatchStream:
+        """Raises Compacted, FutureRevision. `filed` leaves out what the sorter does not file under the word; history
+        that is older than the watch comes whole."""
         ...
 
     async def compact(self, revision: int) -> None:

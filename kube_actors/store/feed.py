@@ -2,7 +2,8 @@
 
 Owns the open watches of one engine and their buffers. Never decides what is committed and never waits for a reader:
 a reader that falls behind is overrun. Finding the watches of a key costs the same with one watch or a thousand on
-other prefixes: folders of the key are looked up by name, other prefixes by their length within their folder.
+other prefixes: folders of the key are looked up by name, other prefixes by their length within their folder. Among the
+watches of one prefix, those that are filed (see `Sorter`) cost nothing while their word does not come.
 """
 
 from collections import deque
@@ -15,6 +16,8 @@ import trio
 from kube_actors.store.contract import (
     YIELD_EVERY,
     Event,
+    Filed,
+    Sorter,
     StoreClosed,
     StoreError,
     WatchOverrun,
@@ -25,10 +28,24 @@ from kube_actors.store.contract import (
 class Watch:
     """The `WatchStream` of every engine that keeps its state in this process."""
 
-    __slots__ = ("_capacity", "_error", "_feed", "_handed", "_parked", "_pending", "_receives", "_room", "prefix")
+    __slots__ = (
+        "_capacity",
+        "_error",
+        "_feed",
+        "_handed",
+        "_parked",
+        "_pending",
+        "_receives",
+        "_room",
+        "filed",
+        "prefix",
+    )
 
-    def __init__(self, feed: "Feed", prefix: str, after: int, backlog: Iterable[Event], capacity: int) -> None:
+    def __init__(
+        self, feed: "Feed", prefix: str, after: int, backlog: Iterable[Event], capacity: int, filed: Filed | None
+    ) -> None:
         self.prefix = prefix
+        self.filed = filed
         self._feed = feed
         self._pending = deque(backlog)
         self._capacity = capacity
@@ -132,22 +149,73 @@ class Watch:
         await trio.lowlevel.wait_task_rescheduled(abort)
 
 
+class _Shelf:
+    """The watches of one prefix: those that want everything, and the others by what they want."""
+
+    __slots__ = ("drawers", "plain")
+
+    def __init__(self) -> None:
+        self.plain: dict[Watch, None] = {}
+        self.drawers: dict[Sorter, dict[str, dict[Watch, None]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.plain or self.drawers)
+
+    def __iter__(self) -> Iterator[Watch]:
+        yield from self.plain
+        for words in self.drawers.values():
+            for watches in words.values():
+                yield from watches
+
+    def add(self, watch: Watch) -> None:
+        if watch.filed is None:
+            self.plain[watch] = None
+        else:
+            sorter, word = watch.filed
+            self.drawers.setdefault(sorter, {}).setdefault(word, {})[watch] = None
+
+    def remove(self, watch: Watch) -> bool:
+        """Whether it was there."""
+        if watch.filed is None:
+            return self.plain.pop(watch, self) is None
+        sorter, word = watch.filed
+        words = self.drawers.get(sorter, {})
+        watches = words.get(word, {})
+        if watches.pop(watch, self) is not None:
+            return False
+        if not watches:
+            del words[word]
+        if not words:
+            del self.drawers[sorter]
+        return True
+
+    def concerned(self, event: Event) -> list[Watch]:
+        """Who gets an event."""
+        found = list(self.plain)
+        for sorter, words in self.drawers.items():
+            for word in sorter(event):
+                found.extend(words.get(word, ()))
+        return found
+
+
 class Feed:
     """All watches of one engine. `revision` is the newest that has been published."""
 
     def __init__(self, revision: int) -> None:
         self.revision = revision
-        self._by_prefix: dict[str, dict[Watch, None]] = {}
+        self._by_prefix: dict[str, _Shelf] = {}
         self._lengths: dict[str, dict[int, int]] = {}
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def open(self, prefix: str, after: int, backlog: Iterable[Event], capacity: int) -> Watch:
+    def open(
+        self, prefix: str, after: int, backlog: Iterable[Event], capacity: int, filed: Filed | None = None
+    ) -> Watch:
         """A watch that begins with `backlog`, the events after `after` and up to `revision`."""
-        watch = Watch(self, prefix, after, backlog, capacity)
-        self._by_prefix.setdefault(prefix, {})[watch] = None
+        watch = Watch(self, prefix, after, backlog, capacity, filed)
+        self._by_prefix.setdefault(prefix, _Shelf()).add(watch)
         self._count += 1
         folder, rest = _split(prefix)
         if rest:
@@ -156,12 +224,11 @@ class Feed:
         return watch
 
     def forget(self, watch: Watch) -> None:
-        watches = self._by_prefix.get(watch.prefix)
-        if watches is None or watch not in watches:
+        shelf = self._by_prefix.get(watch.prefix)
+        if shelf is None or not shelf.remove(watch):
             return
-        del watches[watch]
         self._count -= 1
-        if not watches:
+        if not shelf:
             del self._by_prefix[watch.prefix]
         folder, rest = _split(watch.prefix)
         if rest:
@@ -175,16 +242,17 @@ class Feed:
     def publish(self, event: Event) -> None:
         self.revision = event.revision
         if self._count:
-            for watch in self._watches_of(event.key):
+            for watch in self._watches_of(event):
                 watch.push(event)
 
     def close(self, error: StoreError) -> None:
-        for watches in list(self._by_prefix.values()):
-            for watch in list(watches):
+        for shelf in list(self._by_prefix.values()):
+            for watch in list(shelf):
                 watch.fail(error)
 
-    def _watches_of(self, key: str) -> list[Watch]:
-        return [watch for prefix in self._prefixes_in_use(key) for watch in self._by_prefix[prefix]]
+    def _watches_of(self, event: Event) -> list[Watch]:
+        shelves = [self._by_prefix[prefix] for prefix in self._prefixes_in_use(event.key)]
+        return [watch for shelf in shelves for watch in shelf.concerned(event)]
 
     def _prefixes_in_use(self, key: str) -> Iterator[str]:
         by_prefix, by_folder = self._by_prefix, self._lengths

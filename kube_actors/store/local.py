@@ -10,6 +10,7 @@ from kube_actors.store.contract import (
     YIELD_EVERY,
     Entry,
     Event,
+    Filed,
     Page,
     StoreClosed,
     StoreStatistics,
@@ -43,9 +44,9 @@ class LocalStore:
         await self._enter_read()
         return self._machine.list(prefix, revision=revision, after=after, limit=limit)
 
-    def watch(self, prefix: str, *, after: int, capacity: int = WATCH_CAPACITY) -> Watch:
+    def watch(self, prefix: str, *, after: int, capacity: int = WATCH_CAPACITY, filed: Filed | None = None) -> Watch:
         self._check_open()
-        return self._feed.open(prefix, after, self._machine.since(prefix, after), capacity)
+        return self._feed.open(prefix, after, self._machine.since(prefix, after), capacity, filed)
 
     def statistics(self) -> StoreStatistics:
         machine = self._machine

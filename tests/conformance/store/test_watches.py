@@ -57,6 +57,31 @@ async def test_a_watch_from_the_past_goes_on_into_the_future(store: Store) -> No
     assert [event.revision - start for event in await take(watch, 4)] == [3, 4, 5, 6]
 
 
+async def test_a_filed_watch_is_given_what_is_filed_under_its_word(store: Store) -> None:
+    looks = 0
+
+    def first_and_last_byte(event: Event) -> set[str]:
+        nonlocal looks
+        looks += 1
+        return {event.value[:1].decode(), event.value[-1:].decode()}
+
+    def filed(word: str) -> WatchStream:
+        return store.watch(A, after=store.revision, filed=(first_and_last_byte, word))
+
+    with filed("<") as one, filed(")") as other, filed("]") as idle, store.watch(A, after=store.revision) as whole:
+        await store.put(A + "x", D, expect=0)
+        await store.put(A + "x", Draft(b"(", b")"), expect=None)
+        await store.put(A + "x", Draft(b"<", b")"), expect=None)
+        await store.put(B + "x", Draft(b"<", b")"), expect=None)
+        assert [event.value[:1] for event in await take(whole, 3)] == [b"<", b"(", b"<"]
+        assert [event.value[-1:] for event in await take(one, 2)] == [b">", b")"]
+        assert [event.value[:1] for event in await take(other, 2)] == [b"(", b"<"]
+        assert looks == 3
+        assert idle.statistics().pending == 0
+        assert idle.position == store.revision
+    assert store.statistics().watches == 0
+
+
 async def test_a_watch_sees_its_prefix_only(store: Store) -> None:
     start = store.revision
     prefixes = ["", "/r/", A, B, "/r/a/x", "/r/a/xy", "/r", "/r/c/", "/r/a/x/"]

@@ -116,3 +116,34 @@ async def test_watchers_share_the_stored_bytes(autojump_clock: MockClock, api: R
     await api.create(config_map("a"))
     first, second = [(await watch.stream.receive_batch())[0].object for watch in watches]
     assert first is second
+
+
+async def test_a_pod_goes_from_the_unbound_to_its_node_and_wakes_no_other(
+    autojump_clock: MockClock, api: RunningAPIServer
+) -> None:
+    fields = ("spec.nodeName=", "spec.nodeName=n1", "spec.nodeName=n2", "spec.nodeName!=n1")
+    now = str(api.store.revision)
+    watches = [
+        await api.watch("Pod", resource_version=now, timeout_seconds=5, field_selector=field) for field in fields
+    ]
+    body = {"containers": [{"name": "c", "image": "web"}]}
+    await api.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": body})
+    pod = await api.get("Pod", "web")
+    await api.update({**pod, "metadata": {**pod["metadata"], "labels": {"a": "b"}}})
+    binding = {"metadata": {"name": "web"}, "target": {"kind": "Node", "name": "n1"}}
+    await api.create({"apiVersion": "v1", "kind": "Binding", **binding})
+    await api.delete("Pod", "web", body={"gracePeriodSeconds": 0})
+    found: list[list[tuple[str, str]]] = [[] for _ in watches]
+
+    async def read(number: int) -> None:
+        found[number] = await drain(watches[number])
+
+    async with trio.open_nursery() as nursery:
+        for number in range(len(watches)):
+            nursery.start_soon(read, number)
+    assert found == [
+        [("ADDED", "web"), ("MODIFIED", "web"), ("DELETED", "web")],
+        [("ADDED", "web"), ("DELETED", "web")],
+        [],
+        [("ADDED", "web"), ("MODIFIED", "web"), ("DELETED", "web")],
+    ]
