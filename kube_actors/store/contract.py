@@ -265,8 +265,9 @@ class Store(Protocol):
     def watch(
         self, prefix: str, *, after: int, capacity: int = WATCH_CAPACITY, filed: Filed | None = None
     ) -> WatchStream:
-        """Raises Compacted, FutureRevision. `filed` leaves out what the sorter does not file under the word; history
-        that is older than the watch comes whole."""
+        """Raises Compacted, FutureRevision. `filed` may leave out what the sorter does not file under the word; whoever
+        gives it still looks for himself, since history and what a store cannot file come whole.
+        """
         ...
 
     async def compact(self, revision: int) -> None:

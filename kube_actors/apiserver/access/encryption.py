@@ -20,6 +20,7 @@ from kube_actors.store.contract import (
     Draft,
     Entry,
     Event,
+    Filed,
     Page,
     RevisionConflict,
     Store,
@@ -219,11 +220,13 @@ class EncryptedStore:
     def _shown(self, lost: RevisionConflict) -> RevisionConflict:
         return RevisionConflict(lost.key, None if lost.current is None else self.entry(lost.current))
 
-    def watch(self, prefix: str, *, after: int, capacity: int = WATCH_CAPACITY) -> WatchStream:
-        stream = self._inner.watch(prefix, after=after, capacity=capacity)
+    def watch(
+        self, prefix: str, *, after: int, capacity: int = WATCH_CAPACITY, filed: Filed | None = None
+    ) -> WatchStream:
+        """Sealed values cannot be filed, so a watch of them is given everything."""
         if not any(each.startswith(prefix) or prefix.startswith(each) for each in self._sealers):
-            return stream
-        return _OpenedStream(stream, self)
+            return self._inner.watch(prefix, after=after, capacity=capacity, filed=filed)
+        return _OpenedStream(self._inner.watch(prefix, after=after, capacity=capacity), self)
 
     async def compact(self, revision: int) -> None:
         await self._inner.compact(revision)
