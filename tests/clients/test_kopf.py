@@ -152,3 +152,55 @@ def test_what_was_there_before_the_operator_is_handled_and_others_are_left_alone
         until(core, namespace, "mine", "A")
     other = core.read_namespaced_config_map("other", namespace)
     assert other.data == {"input": "a"} and other.metadata.finalizers is None and seen.empty()
+
+
+DRINKS = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "drinks.example.com"},
+    "spec": {
+        "group": "example.com",
+        "scope": "Namespaced",
+        "names": {"plural": "drinks", "kind": "Drink"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "subresources": {"status": {}},
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "properties": {
+                            "spec": {"type": "object", "properties": {"name": {"type": "string"}}},
+                            "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+                        },
+                    }
+                },
+            }
+        ],
+    },
+}
+
+
+def test_an_operator_has_its_own_kind(core: client.CoreV1Api, namespace: str, served_api: Served) -> None:
+    client.ApiextensionsV1Api(core.api_client).create_custom_resource_definition(DRINKS)
+    registry = handlers(served_api, queue.SimpleQueue())
+    seen: Seen = queue.SimpleQueue()
+
+    @kopf.on.create("example.com", "v1", "drinks", registry=registry)
+    def served(spec: kopf.Spec, patch: kopf.Patch, **_: Any) -> None:
+        patch.status["served"] = spec["name"].upper()
+        seen.put(("served", spec["name"]))
+
+    drinks = client.CustomObjectsApi(core.api_client)
+    where = {"group": "example.com", "version": "v1", "namespace": namespace, "plural": "drinks"}
+    with operating(registry, namespace):
+        body = {"apiVersion": "example.com/v1", "kind": "Drink", "metadata": {"name": "d"}, "spec": {"name": "tea"}}
+        drinks.create_namespaced_custom_object(**where, body=body)
+        assert seen.get(timeout=SECONDS) == ("served", "tea")
+        watcher = watch.Watch()
+        for event in watcher.stream(drinks.list_namespaced_custom_object, **where, timeout_seconds=SECONDS):
+            if event["object"].get("status", {}).get("served"):
+                break
+        assert event["object"]["status"]["served"] == "TEA"
