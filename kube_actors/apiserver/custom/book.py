@@ -6,7 +6,10 @@ a revision when nothing has changed. It never writes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import trio
 
 from kube_actors.api.messages import Request
 from kube_actors.api.resources import Resource, Subresource
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 JSONObject = dict[str, Any]
 Key = tuple[str, str, str]
+Batch = TypeVar("Batch")
 
 GROUP: Final = "apiextensions.k8s.io"
 PLURAL: Final = "customresourcedefinitions"
@@ -33,8 +37,9 @@ class CustomBook:
         self._version = 0
         self.hooks: Any = None
         """The client of conversion webhooks, made with the first of them."""
-        self._served: dict[str, tuple[str, tuple[Key, ...]]] = {}
-        """By definition: the revision it was read at, and what is served of it."""
+        self._served: dict[str, tuple[JSONObject, tuple[Key, ...]]] = {}
+        """By definition: as it was read, and what is served of it."""
+        self._watches: dict[str, set[trio.CancelScope]] = {}
 
     async def find(self, request: Request) -> Kind | None:
         """The kind that a request is about, as the store has it now; None when it is not served."""
@@ -49,17 +54,38 @@ class CustomBook:
         self._version = self._mirror.version
         for name in [name for name in self._served if name not in known]:
             self._forget(name)
+            self._end_watches(name)
         for name, crd in known.items():
-            revision = crd["metadata"].get("resourceVersion", "")
-            if self._served.get(name, ("",))[0] != revision:
-                self._forget(name)
-                self._served[name] = (revision, self._serve(crd))
+            before = self._served[name][0] if name in self._served else None
+            if before is not None and _serves_as(before) == _serves_as(crd):
+                continue
+            self._forget(name)
+            if before is not None and before["spec"] != crd["spec"]:
+                self._end_watches(name)
+            self._served[name] = (crd, self._serve(crd))
 
     def _forget(self, name: str) -> None:
-        _, keys = self._served.pop(name, ("", ()))
+        _, keys = self._served.pop(name, ({}, ()))
         for key in keys:
             self._kinds.forget(*key)
             self._kinds.resources.remove(*key)
+
+    def _end_watches(self, name: str) -> None:
+        """Watches of what is no longer served as it was end; their clients list anew."""
+        for scope in self._watches.pop(name, ()):
+            scope.cancel()
+
+    async def watched(self, name: str, receive: Callable[[], Awaitable[Batch]]) -> Batch | None:
+        """What a watch of this definition's objects receives; None when it is over."""
+        if name not in self._served:
+            return None
+        with trio.CancelScope() as scope:
+            self._watches.setdefault(name, set()).add(scope)
+            try:
+                return await receive()
+            finally:
+                self._watches.get(name, set()).discard(scope)
+        return None
 
     def _serve(self, crd: JSONObject) -> tuple[Key, ...]:
         if not is_true(crd, "Established"):
@@ -88,6 +114,17 @@ class CustomBook:
             return None
         found: CustomKind | None = self._kinds.find(resource.group, resource.version, resource.plural)  # type: ignore[assignment]
         return None if found is None else found.printer
+
+
+def _serves_as(crd: JSONObject) -> tuple[Any, ...]:
+    """All by which serving a definition's objects is decided."""
+    status = crd.get("status") or {}
+    return (
+        crd["spec"],
+        status.get("acceptedNames"),
+        is_true(crd, "Established"),
+        crd["metadata"].get("deletionTimestamp"),
+    )
 
 
 def is_true(crd: JSONObject, condition: str) -> bool:

@@ -6,14 +6,16 @@ handing requests to webhook conversion. Everything else is the generic machinery
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from kube_actors.api import errors
 from kube_actors.api import field_errors as fields
-from kube_actors.api.messages import Answer, AnyAnswer
-from kube_actors.apiserver import bodies, encoding, limits, patching, reading, updating
+from kube_actors.api.messages import Answer, AnyAnswer, EventStream, WatchAnswer, WatchEvent
+from kube_actors.apiserver import bodies, encoding, limits, patching, reading, updating, watching
 from kube_actors.apiserver.core import Call
 from kube_actors.apiserver.custom import converting, jsonpath
+from kube_actors.apiserver.custom.book import CustomBook
 from kube_actors.apiserver.custom.kind import CustomKind
 from kube_actors.apiserver.subresources.reviews import scale_kind
 
@@ -36,11 +38,35 @@ async def serve(call: Call) -> AnyAnswer | None:
         raise errors.ApiError(errors.Status(message=text, reason="MethodNotAllowed", details=refused.details, code=405))
     if request.subresource and request.subresource not in kind.resource.subresources:
         raise errors.not_found(kind.resource, call.name)
+    if request.verb == "watch":
+        served = await converting.serve(call, kind) if kind.webhook is not None else await watching.watch(call)
+        assert isinstance(served, WatchAnswer)
+        return WatchAnswer(EndingStream(served.stream, call.core.custom, kind.crd["metadata"]["name"]))
     if kind.webhook is not None:
         return await converting.serve(call, kind)
     if request.subresource == "scale":
         return await scale(call, kind)
     return None
+
+
+class EndingStream:
+    """A watch that ends with the definition, or when the definition changes."""
+
+    def __init__(self, stream: EventStream, book: CustomBook, name: str) -> None:
+        self._stream = stream
+        self._book = book
+        self._name = name
+
+    async def receive_batch(self) -> Sequence[WatchEvent]:
+        """See `EventStream`."""
+        batch = await self._book.watched(self._name, self._stream.receive_batch)
+        if batch is None:
+            self._stream.close()
+            return []
+        return batch
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 async def scale(call: Call, kind: CustomKind) -> AnyAnswer:

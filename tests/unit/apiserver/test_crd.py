@@ -208,3 +208,15 @@ async def test_what_did_not_change_is_not_complained_about(autojump_clock: MockC
         patch: dict[str, Any] = {"content_type": MERGE_PATCH}
         assert (await api.ask("patch", "Widget", "", "w", body={"spec": {"size": 4}}, **patch))["spec"]["size"] == 4
         assert "Unsupported value" in await refused(api.ask("patch", "Widget", "", "w", body={"spec": {"mode": "yy"}}, **patch))  # fmt: skip # noqa: E501
+
+
+async def test_watches_end_with_their_definition(autojump_clock: MockClock) -> None:
+    async with running_apiserver() as api:
+        await establish(api, definition())
+        stream = (await api.watch("Widget", resource_version="0")).stream
+        await api.create(widget())
+        assert [event.type for event in await stream.receive_batch()] == ["ADDED"]
+        await api.delete("crd", "widgets.example.com")
+        assert [event.type for event in await stream.receive_batch()] == ["DELETED"]
+        with trio.fail_after(60):
+            assert not await stream.receive_batch()
