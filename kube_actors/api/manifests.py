@@ -91,9 +91,10 @@ def _loader() -> Any:
 
         def mapping(self, node: Any) -> dict[str, Any]:
             lines: dict[str, int] = {}
-            for key, _ in node.value:
+            for key, value in node.value:
                 if key.tag == "tag:yaml.org,2002:merge":
                     continue
+                self.construct_object(value, deep=True)  # kept by the loader; what is within is complained of first
                 name, line = _key(self.construct_object(key)), key.start_mark.line + 1
                 if name in lines:
                     self.problems.append(f'line {line}: key "{name}" already set in map')

@@ -79,7 +79,9 @@ def read(call: Call) -> JSONObject:
         )
     if problems:
         if bodies.strictness(call) == "Strict":
-            raise errors.bad_request(f"error strict decoding YAML: {', '.join(problems)}")
+            raise errors.bad_request(
+                f"error strict decoding YAML: error converting YAML to JSON: {', '.join(problems)}"
+            )
         bodies.treat(call, call.kind, problems)
     return config
 

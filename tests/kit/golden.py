@@ -21,7 +21,7 @@ from kube_actors.api.messages import Answer, Options, Request, UserInfo, WatchAn
 from kube_actors.apiserver.server import APIServer
 
 GOLDEN = Path(os.environ.get("KUBE_ACTORS_GOLDEN", Path(__file__).parents[3] / "shared" / "golden"))
-ADMIN = UserInfo(name="admin", groups=("system:masters", "system:authenticated"))
+ADMIN = UserInfo(name="admin", uid="admin", groups=("system:masters", "system:authenticated"))
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 

@@ -74,8 +74,8 @@ class ApprovalStrategy(CertificateSigningRequestStrategy):
 
 def _spec(spec: JSONObject) -> Problems:
     found = []
-    if complaint := request_complaint(spec.get("request", "")):
-        found.append(fields.invalid("spec.request", _shown(spec.get("request", "")), complaint))
+    if complaint := request_complaint(spec.get("request") or ""):
+        found.append(fields.invalid("spec.request", _shown(spec.get("request") or ""), complaint))
     usages = spec.get("usages") or []
     if not usages:
         found.append(fields.required("spec.usages"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from kube_actors.apiserver.strategies import autoscaler_validation
+from kube_actors.apiserver.strategies import autoscaler_validation, checks
 from kube_actors.apiserver.strategies import object_validation as rules
 from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
 
@@ -34,6 +34,14 @@ class NodeStrategy(Strategy):
 
     def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
         return rules.node_update(new, old)
+
+    def warnings(self, obj: JSONObject, old: JSONObject | None) -> list[str]:
+        found = []
+        if obj["spec"].get("configSource") is not None:
+            found.append("spec.configSource: the feature is no longer supported")
+        if obj["spec"].get("externalID"):
+            found.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
+        return found
 
 
 SYSTEM_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
@@ -75,6 +83,19 @@ class PodDisruptionBudgetStrategy(Strategy):
 
     def validate(self, obj: JSONObject) -> Problems:
         return rules.pod_disruption_budget(obj)
+
+    def validate_status(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.disruption_status(new)
+
+
+class RuntimeClassStrategy(Strategy):
+    """RuntimeClass."""
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return rules.runtime_class(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return checks.immutable(new.get("handler"), old.get("handler"), "handler")
 
 
 class HorizontalPodAutoscalerStrategy(Strategy):

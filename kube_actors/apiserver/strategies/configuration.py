@@ -173,7 +173,18 @@ class ResourceQuotaStrategy(Strategy):
         return quota_validation.quota_status(new)
 
 
-class ReturningStrategy(Strategy):
-    """Kinds whose deletion answers with the object."""
+_MOUNTABLE = "kubernetes.io/enforce-mountable-secrets"
+
+
+class ServiceAccountStrategy(Strategy):
+    """ServiceAccount."""
 
     returns_deleted = True
+
+    def warnings(self, obj: JSONObject, old: JSONObject | None) -> list[str]:
+        if _MOUNTABLE in (obj["metadata"].get("annotations") or {}):
+            return [
+                f"metadata.annotations[{_MOUNTABLE}]: deprecated in v1.32+; prefer separate namespaces to isolate "
+                "access to mounted secrets"
+            ]
+        return []

@@ -1,4 +1,4 @@
-"""What is wrong with claims for devices, their templates and device classes, but for their CEL. Pure."""
+"""What is wrong with claims for devices, their templates and device classes. Pure."""
 
 from __future__ import annotations
 
@@ -140,9 +140,13 @@ def _selector(selector: JSONObject, path: str) -> Problems:
     cel = selector.get("cel")
     if cel is None:
         return [fields.required(f"{path}.cel")]
-    if len(cel.get("expression", "").encode()) > _EXPRESSION_BYTES:
-        return [fields.too_long(f"{path}.cel.expression", _EXPRESSION_BYTES)]
-    return []
+    at, expression = f"{path}.cel.expression", cel.get("expression", "")
+    if len(expression.encode()) > _EXPRESSION_BYTES:
+        return [fields.too_long(at, _EXPRESSION_BYTES)]
+    from kube_actors.cel import devices  # lazy: brings CEL
+
+    wrong = devices.problem(expression)
+    return [fields.invalid(at, expression, wrong)] if wrong else []
 
 
 def _toleration(item: JSONObject, path: str) -> Problems:
@@ -244,7 +248,9 @@ def _config(config: JSONObject, path: str) -> Problems:
 def device_class(obj: JSONObject, old: JSONObject | None = None) -> Problems:
     """As ValidateDeviceClass."""
     spec = obj.get("spec") or {}
-    found = each(spec.get("selectors") or (), REQUESTS_MOST, "spec.selectors", _selector)
+    selectors = spec.get("selectors") or ()
+    known = old is not None and selectors == ((old.get("spec") or {}).get("selectors") or ())
+    found = [] if known else each(selectors, REQUESTS_MOST, "spec.selectors", _selector)
     found += each(spec.get("config") or (), REQUESTS_MOST, "spec.config", _config)
     name = spec.get("extendedResourceName")
     if name is not None and not is_extended_resource(name):

@@ -223,10 +223,26 @@ def job_update(new: JSONObject, old: JSONObject) -> Problems:
     return found
 
 
+def job_status(new: JSONObject) -> Problems:
+    """What a job's status must heed in itself."""
+    status = new.get("status") or {}
+    found: Problems = []
+    for key in ("active", "succeeded", "failed", "ready", "terminating"):
+        found += checks.not_negative(status.get(key), f"status.{key}")
+    return found
+
+
+_CRON_NAME = 52
+"""A job's name adds eleven letters to its cron job's."""
+
+
 def cron_job(obj: JSONObject) -> Problems:
-    """As ValidateCronJobSpec."""
+    """As ValidateCronJob."""
     spec = obj["spec"]
     found: Problems = []
+    name = obj["metadata"].get("name", "")
+    if len(name) > _CRON_NAME:
+        found.append(fields.invalid("metadata.name", name, f"must be no more than {_CRON_NAME} characters"))
     schedule, zone = spec.get("schedule", ""), spec.get("timeZone")
     if not schedule:
         found.append(fields.required("spec.schedule"))

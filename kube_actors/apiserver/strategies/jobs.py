@@ -72,7 +72,12 @@ class JobStrategy(Strategy):
     def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
         return rules.job_update(new, old)
 
+    def validate_status(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.job_status(new)
+
     def warnings(self, obj: JSONObject, old: JSONObject | None) -> list[str]:
+        if old is not None and obj["metadata"].get("generation") == old["metadata"].get("generation"):
+            return []
         return pod_warnings.template_warnings(obj["spec"]["template"], "spec.template.")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from kube_actors.api import names
+from kube_actors.apiserver.strategies import object_validation as rules
 from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
 
 NAME_LABEL = "kubernetes.io/metadata.name"
@@ -39,4 +40,4 @@ class NamespaceStrategy(Strategy):
         new["spec"] = old["spec"]
 
     def validate_status(self, new: JSONObject, old: JSONObject) -> Problems:
-        return []
+        return rules.namespace_status(new)

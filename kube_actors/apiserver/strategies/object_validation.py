@@ -9,7 +9,8 @@ import json
 from kube_actors.api import field_errors as fields
 from kube_actors.api import names, quantity
 from kube_actors.apiserver import limits
-from kube_actors.apiserver.strategies import checks
+from kube_actors.apiserver.meta import labels_problems
+from kube_actors.apiserver.strategies import checks, container_validation, placement_validation
 from kube_actors.apiserver.strategies.checks import JSONObject, Problems, named
 
 _DATA = ("data", "binaryData")
@@ -144,6 +145,9 @@ def lease(obj: JSONObject) -> Problems:
     seconds = spec.get("leaseDurationSeconds")
     if seconds is not None and seconds <= 0:
         found.append(fields.invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
+    if spec.get("preferredHolder") and spec.get("strategy") is None:
+        text = "may only be specified if `strategy` is defined"
+        found.append(fields.forbidden("spec.preferredHolder", text))
     return found + checks.not_negative(spec.get("leaseTransitions"), "spec.leaseTransitions")
 
 
@@ -284,6 +288,45 @@ def priority_class_update(new: JSONObject, old: JSONObject) -> Problems:
         found.append(fields.forbidden("value", "may not be changed in an update."))
     if new.get("preemptionPolicy") != old.get("preemptionPolicy"):
         found.append(fields.invalid("preemptionPolicy", new.get("preemptionPolicy"), checks.IMMUTABLE))
+    return found
+
+
+def namespace_status(new: JSONObject) -> Problems:
+    """As ValidateNamespaceStatusUpdate: a namespace's phase says whether it is going."""
+    phase = (new.get("status") or {}).get("phase", "")
+    if new["metadata"].get("deletionTimestamp"):
+        if phase != "Terminating":
+            text = "may only be 'Terminating' if `deletionTimestamp` is not empty"
+            return [fields.invalid("status.Phase", phase, text)]
+    elif phase != "Active":
+        return [fields.invalid("status.Phase", phase, "may only be 'Active' if `deletionTimestamp` is empty")]
+    return []
+
+
+def disruption_status(new: JSONObject) -> Problems:
+    """As ValidatePodDisruptionBudgetStatusUpdate."""
+    found: Problems = []
+    for key in ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"):
+        found += checks.not_negative((new.get("status") or {}).get(key), f"status.{key}")
+    return found
+
+
+def runtime_class(obj: JSONObject) -> Problems:
+    """As ValidateRuntimeClass."""
+    handler = obj.get("handler", "")
+    found = named(names.dns_label(handler), handler, "handler")
+    fixed = (obj.get("overhead") or {}).get("podFixed")
+    if fixed:
+        found += container_validation.resources({"limits": fixed}, "overhead.podFixed")
+    scheduling = obj.get("scheduling")
+    if scheduling is None:
+        return found
+    found += labels_problems(scheduling.get("nodeSelector") or {}, "scheduling.nodeSelector")
+    tolerations = scheduling.get("tolerations") or []
+    found += placement_validation.tolerations(tolerations, "scheduling.tolerations")
+    for index, item in enumerate(tolerations):
+        if item in tolerations[:index]:
+            found.append(fields.duplicate(f"scheduling.tolerations[{index}]", item))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kube_actors.api import field_errors as fields
 from kube_actors.api import names
 from kube_actors.apiserver.meta import labels_problems
-from kube_actors.apiserver.strategies import checks
+from kube_actors.apiserver.strategies import checks, ingress_validation
 from kube_actors.apiserver.strategies.checks import JSONObject, Problems, named
 
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
@@ -218,6 +218,16 @@ def stack_problems(spec: JSONObject, version: int) -> Problems:
     return found
 
 
+def service_status(new: JSONObject) -> Problems:
+    """As ValidateLoadBalancerStatus for Services."""
+    status = (new.get("status") or {}).get("loadBalancer") or {}
+    found: Problems = []
+    if new["spec"].get("type") != "LoadBalancer" and status.get("ingress"):
+        text = "may only be used when `spec.type` is 'LoadBalancer'"
+        found.append(fields.forbidden("status.loadBalancer.ingress", text))
+    return found + ingress_validation.load_balancer(status, "status.loadBalancer", modes=True)
+
+
 def endpoints(obj: JSONObject) -> Problems:
     """As ValidateEndpoints."""
     found: Problems = []
@@ -245,15 +255,43 @@ def endpoints(obj: JSONObject) -> Problems:
     return found
 
 
+_ENDPOINTS_MOST, _ADDRESSES_MOST, _PORTS_MOST, _ZONES_MOST = 1000, 100, 20_000, 8
+
+
+def _endpoint(endpoint: JSONObject, path: str) -> Problems:
+    """What is said of an endpoint besides its addresses."""
+    found: Problems = []
+    node, host = endpoint.get("nodeName"), endpoint.get("hostname")
+    if node is not None:
+        found += named(names.dns_subdomain(node), node, f"{path}.nodeName")
+    if host is not None:
+        found += named(names.dns_label(host), host, f"{path}.hostname")
+    zones = (endpoint.get("hints") or {}).get("forZones") or ()
+    if len(zones) > _ZONES_MOST:
+        return [*found, fields.too_many(f"{path}.hints.forZones", len(zones), _ZONES_MOST)]
+    seen: set[str] = set()
+    for index, zone in enumerate(zones):
+        at, name = f"{path}.hints.forZones[{index}].name", zone.get("name", "")
+        if name in seen:
+            found.append(fields.duplicate(at, name))
+        seen.add(name)
+        found += named(names.label_value(name), name, at)
+    return found
+
+
 def endpoint_slice(obj: JSONObject) -> Problems:
     """As ValidateEndpointSlice."""
     found: Problems = []
+    if len(obj.get("endpoints") or ()) > _ENDPOINTS_MOST:
+        found.append(fields.too_many("endpoints", len(obj["endpoints"]), _ENDPOINTS_MOST))
     kind = obj.get("addressType", "")
     for index, endpoint in enumerate(obj.get("endpoints") or ()):
         at = f"endpoints[{index}]"
         addresses = endpoint.get("addresses") or ()
         if not addresses:
             found.append(fields.required(f"{at}.addresses", "must contain at least 1 address"))
+        elif len(addresses) > _ADDRESSES_MOST:
+            found.append(fields.too_many(f"{at}.addresses", len(addresses), _ADDRESSES_MOST))
         for position, address in enumerate(addresses):
             path = f"{at}.addresses[{position}]"
             if kind == "FQDN":
@@ -266,6 +304,9 @@ def endpoint_slice(obj: JSONObject) -> Problems:
                 found.append(fields.invalid(path, address, f"must be an {kind} address"))
             else:
                 found += checks.usable_ip(address, path)
+        found += _endpoint(endpoint, at)
+    if len(obj.get("ports") or ()) > _PORTS_MOST:
+        found.append(fields.too_many("ports", len(obj["ports"]), _PORTS_MOST))
     seen: set[str] = set()
     for index, port in enumerate(obj.get("ports") or ()):
         at = f"ports[{index}]"
@@ -276,6 +317,9 @@ def endpoint_slice(obj: JSONObject) -> Problems:
             found.append(fields.duplicate(f"{at}.name", name))
         seen.add(name)
         found += checks.one_of(port.get("protocol"), checks.PROTOCOLS, f"{at}.protocol", required=True)
+        if port.get("appProtocol") is not None:
+            value = port["appProtocol"]
+            found += named(names.qualified_name(value), value, f"{at}.appProtocol")
     if not kind:
         found.insert(0, fields.required("addressType"))
     elif kind not in (*_FAMILIES, "FQDN"):

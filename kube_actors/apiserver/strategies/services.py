@@ -70,10 +70,16 @@ class ServiceStrategy(Strategy):
             spec.setdefault("internalTrafficPolicy", "Cluster")
         if spec["type"] == "LoadBalancer":
             spec.setdefault("allocateLoadBalancerNodePorts", True)
+        for ingress in ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ():
+            if ingress.get("ip"):
+                ingress.setdefault("ipMode", "VIP")
         _mirror_cluster_ip(spec)
 
     def warnings(self, obj: JSONObject, old: JSONObject | None) -> list[str]:
         return service_warnings(obj, old)
+
+    def validate_status(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.service_status(new)
 
     def prepare_create(self, obj: JSONObject) -> None:
         _settle_families(obj["spec"])

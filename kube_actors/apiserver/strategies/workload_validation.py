@@ -245,13 +245,62 @@ _STATUS_COUNTS = ("replicas", "updatedReplicas", "readyReplicas", "availableRepl
 
 def deployment_status(new: JSONObject, old: JSONObject) -> Problems:
     """As ValidateDeploymentStatus."""
-    return _status(new.get("status") or {}, _STATUS_COUNTS, ("updatedReplicas", "readyReplicas", "availableReplicas"))
+    parts = ("updatedReplicas", "readyReplicas", "availableReplicas")
+    return _status(new.get("status") or {}, _STATUS_COUNTS, parts) + collisions(new, old)
 
 
 def replica_set_status(new: JSONObject, old: JSONObject) -> Problems:
     """As ValidateReplicaSetStatus."""
     counts = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas")
     return _status(new.get("status") or {}, counts, counts[1:])
+
+
+_READY_PARTS = ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas")
+
+
+def stateful_set_status(new: JSONObject, old: JSONObject) -> Problems:
+    """As ValidateStatefulSetStatus."""
+    status = new.get("status") or {}
+    found: Problems = []
+    for key in ("replicas", *_READY_PARTS, "observedGeneration"):
+        found += checks.not_negative(status.get(key), f"status.{key}")
+    for key in _READY_PARTS:
+        if status.get(key, 0) > status.get("replicas", 0):
+            found.append(fields.invalid(f"status.{key}", status[key], "cannot be greater than status.replicas"))
+    if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
+        text = "cannot be greater than status.readyReplicas"
+        found.append(fields.invalid("status.availableReplicas", status["availableReplicas"], text))
+    return found + collisions(new, old)
+
+
+_DAEMON_COUNTS = (
+    "currentNumberScheduled",
+    "numberMisscheduled",
+    "desiredNumberScheduled",
+    "numberReady",
+    "observedGeneration",
+    "updatedNumberScheduled",
+    "numberAvailable",
+    "numberUnavailable",
+)
+
+
+def daemon_set_status(new: JSONObject, old: JSONObject) -> Problems:
+    """As ValidateDaemonSetStatusUpdate."""
+    status = new.get("status") or {}
+    found: Problems = []
+    for key in _DAEMON_COUNTS:
+        found += checks.not_negative(status.get(key), f"status.{key}")
+    return found + collisions(new, old)
+
+
+def collisions(new: JSONObject, old: JSONObject) -> Problems:
+    """Names that were taken are counted up only."""
+    after, before = ((obj.get("status") or {}).get("collisionCount") for obj in (new, old))
+    found = checks.not_negative(after, "status.collisionCount")
+    if before is not None and (after is None or after < before):
+        found.append(fields.invalid("status.collisionCount", after or 0, "cannot be decremented"))
+    return found
 
 
 def _status(status: JSONObject, counts: tuple[str, ...], parts: tuple[str, ...]) -> Problems:

@@ -111,6 +111,9 @@ class ReplicationControllerStrategy(WorkloadStrategy):
     def validate(self, obj: JSONObject) -> Problems:
         return rules.replication_controller(obj)
 
+    def validate_status(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.replica_set_status(new, old)
+
 
 class StatefulSetStrategy(WorkloadStrategy):
     """StatefulSet."""
@@ -143,6 +146,9 @@ class StatefulSetStrategy(WorkloadStrategy):
     def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
         return rules.stateful_set_update(new, old)
 
+    def validate_status(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.stateful_set_status(new, old)
+
 
 class DaemonSetStrategy(WorkloadStrategy):
     """DaemonSet: counts the generations of its template in an annotation."""
@@ -171,6 +177,9 @@ class DaemonSetStrategy(WorkloadStrategy):
 
     def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
         return rules.daemon_set(new) + rules.selector_fixed(new, old)
+
+    def validate_status(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.daemon_set_status(new, old)
 
     def _count(self, obj: JSONObject, number: int) -> None:
         obj["metadata"].setdefault("annotations", {})[_TEMPLATE_GENERATION] = str(number)
