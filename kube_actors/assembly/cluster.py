@@ -181,7 +181,7 @@ class Cluster:
             self.store = store
             node_configs = config.node_configs()
             # A bare API server opens no sockets for Services: its Service addresses are Kubernetes' own range.
-            serves = config.listen is not None and bool(node_configs or "proxy" not in config.without)
+            serves = config.listen is not None and not config.is_bare
             tier = addresses.choose_tier(config.addresses, listens=serves, engine=choice.name)
             self.addresses = addresses.choose(
                 config.addresses,

@@ -63,7 +63,7 @@ class AddressConfig(Model, frozen=True, kw_only=True):
 
 
 class TokenConfig(Model, frozen=True, kw_only=True):
-    """A bearer token that the API server accepts, and whose it is."""
+    """A bearer token that the API server accepts, and whose it is; a user without a uid has its name for one."""
 
     token: str
     user: str
@@ -106,6 +106,12 @@ class ClusterConfig(Model, frozen=True, kw_only=True):
     audit: AuditConfig = AuditConfig()
     feature_gates: dict[str, bool] = {}
     """Kubernetes' switches. None is one here yet, so each is refused: see `_check_gates`."""
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether this is an API server alone: no node of its own, nobody who starts a pod or reaches a Service."""
+        alone = "proxy" in self.without or {"scheduler", "controllers"} <= set(self.without)
+        return alone and not self.node_configs()
 
     def node_configs(self) -> tuple[NodeConfig, ...]:
         """The nodes one by one, each with its own name."""

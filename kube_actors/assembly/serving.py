@@ -159,5 +159,5 @@ def _audit(config: ClusterConfig, system: System) -> Audit | None:
 
 
 def _token(token: Any) -> Token:
-    user = UserInfo(name=token.user, uid=token.uid, groups=token.groups)
+    user = UserInfo(name=token.user, uid=token.uid or token.user, groups=token.groups)
     return Token(token.token, user)
