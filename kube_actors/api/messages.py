@@ -222,5 +222,12 @@ class TunnelAnswer(Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-AnyAnswer = Answer | WatchAnswer | StreamAnswer | SessionAnswer | TunnelAnswer
+class ForwardAnswer(Struct, frozen=True, kw_only=True):
+    """The answer to portforward: where the pod is, and the ports that were asked for at once."""
+
+    address: str
+    ports: tuple[int, ...] = ()
+
+
+AnyAnswer = ForwardAnswer | Answer | WatchAnswer | StreamAnswer | SessionAnswer | TunnelAnswer
 AnyRequest = Request | RawRequest

@@ -26,6 +26,7 @@ from kube_actors.api.messages import (
     Answer,
     AnyAnswer,
     AnyRequest,
+    ForwardAnswer,
     HttpCall,
     RawRequest,
     Request,
@@ -187,6 +188,8 @@ class HttpFace:
             return wire.watching(http, answer, view, audit_id, ended)
         if isinstance(answer, StreamAnswer):
             return wire.streaming(http, answer, audit_id, ended)
+        if isinstance(answer, ForwardAnswer):
+            return wire.forward(http, answer, ended)
         if isinstance(answer, TunnelAnswer):
             return wire.tunnel(answer, audit_id, ended)
         return wire.session(http, answer, ended)
@@ -229,6 +232,8 @@ def _unfit(http: HttpRequest, asked: AnyRequest) -> ApiError | None:
         if asked.verb == "connect":
             if asked.subresource in ("exec", "attach"):
                 wire.check_upgrade(http)
+            elif asked.subresource == "portforward":
+                wire.check_upgrade(http, wire.FORWARD_PROTOCOLS)
         elif not _is_raw(asked):
             if http.query:
                 views.include_of(_param(http, "includeObject"))

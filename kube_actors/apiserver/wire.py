@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import trio
+
 from kube_actors.api import errors
 from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import (
@@ -16,6 +18,7 @@ from kube_actors.api.messages import (
     AnyAnswer,
     ByteStream,
     EventStream,
+    ForwardAnswer,
     SessionAnswer,
     StreamAnswer,
     TunnelAnswer,
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 64 * 1024
 """Events are handed to the connection in pieces of about this size, so that a big initial state is not held twice."""
 
+FORWARD_PROTOCOLS = ("SPDY/3.1+portforward.k8s.io", "v4.channel.k8s.io")
 _CACHE = ("Cache-Control", "no-cache, private")
 NO_UPGRADE = (
     "unable to upgrade: the request must ask for a WebSocket of version 13; SPDY is not served (subprotocols: "
@@ -197,11 +201,28 @@ def session(request: HttpRequest, answer: SessionAnswer, ended: Callable[[], Non
     return WebSocketUpgrade(handle, choose_subprotocol(request, remote.SESSION_PROTOCOLS))
 
 
-def check_upgrade(request: HttpRequest) -> None:
-    """Raise a 400 unless this request may become a remote command's WebSocket."""
+def forward(request: HttpRequest, answer: ForwardAnswer, ended: Callable[[], None]) -> HttpAnswer:
+    """Ports of a pod over a WebSocket; the request is known to ask for one."""
+
+    async def dial(port: int) -> trio.SocketStream:
+        return await trio.open_tcp_stream(answer.address, port)
+
+    async def handle(ws: WebSocket) -> None:
+        from kube_actors.apiserver import portforward  # lazy: only for those who forward ports
+
+        try:
+            await portforward.serve(ws, dial, answer.ports)
+        finally:
+            ended()
+
+    return WebSocketUpgrade(handle, choose_subprotocol(request, FORWARD_PROTOCOLS))
+
+
+def check_upgrade(request: HttpRequest, protocols: tuple[str, ...] = remote.SESSION_PROTOCOLS) -> None:
+    """Raise a 400 unless this request may become a WebSocket of one of these protocols."""
     if not wants_websocket(request):
         raise errors.bad_request(NO_UPGRADE)
     offered = request.headers.tokens("sec-websocket-protocol")
-    if offered and choose_subprotocol(request, remote.SESSION_PROTOCOLS) is None:
-        known = ", ".join(remote.SESSION_PROTOCOLS)
+    if offered and choose_subprotocol(request, protocols) is None:
+        known = ", ".join(protocols)
         raise errors.bad_request(f"none of the WebSocket subprotocols {', '.join(offered)} is served, only {known}")

@@ -31,6 +31,7 @@ SUBRESOURCES: dict[tuple[str, str, str], Serve] = {
     ("", "pods", "ephemeralcontainers"): ephemeral.ephemeral_containers,
     ("", "pods", "resize"): resize.resize,
     ("", "namespaces", "finalize"): namespaces.finalize,
+    ("", "pods", "portforward"): streams.portforward,
     ("", "pods", "proxy"): proxy.pod,
     ("", "services", "proxy"): proxy.service,
     ("", "nodes", "proxy"): proxy.node,

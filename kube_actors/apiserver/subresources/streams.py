@@ -12,7 +12,7 @@ from msgspec import structs
 
 from kube_actors.api import errors, time
 from kube_actors.api import field_errors as fields
-from kube_actors.api.messages import AnyAnswer, SessionAnswer, StreamAnswer
+from kube_actors.api.messages import AnyAnswer, ForwardAnswer, SessionAnswer, StreamAnswer
 from kube_actors.api.node_messages import AttachRequest, ExecRequest, LogRequest, NodeEndpoint, NodeService
 from kube_actors.apiserver import encoding, reading
 from kube_actors.apiserver.admission.connecting import admit_connect
@@ -140,6 +140,23 @@ async def attach(call: Call) -> AnyAnswer:
         tty=tty,
     )
     return SessionAnswer(session=await node.attach(request))
+
+
+async def portforward(call: Call) -> AnyAnswer:
+    """Ports of a pod, through its own address."""
+    ports = []
+    for text in ",".join(Parameters(call.request.params).all("ports")).split(","):
+        if text:
+            if not text.isascii() or not text.isdigit() or not 0 < int(text[:6]) < 65536:
+                raise errors.bad_request(f'invalid port "{text}"')
+            ports.append(int(text))
+    pod = encoding.decode((await reading.find(call)).value)
+    if not pod["spec"].get("nodeName"):
+        raise errors.bad_request(f"pod {call.name} does not have a host assigned")
+    address = (pod.get("status") or {}).get("podIP", "")
+    if not address:
+        raise errors.bad_request(f"pod {call.name} has no address yet")
+    return ForwardAnswer(address=address, ports=tuple(ports))
 
 
 def _check_streams(stdin: bool, stdout: bool, stderr: bool) -> None:
