@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.kit.clusters import REAL, Namespace, service, until
-from tests.kit.images import BUSYBOX
+from tests.kit.images import BUSYBOX, TEST_V1
 
 pytestmark = pytest.mark.parametrize("running", REAL, indirect=True)
 
@@ -69,6 +69,27 @@ def test_what_a_container_is_told_and_what_follows_the_api(space: Namespace) -> 
     space.patch("Pod", "p", {"metadata": {"annotations": {"look": "now"}}})  # else they follow in some seconds
     until(lambda: space.run("p", "cat", "/map/COLOR", "/secret/COLOR") == "greensecret-green", what="files follow")
     assert "FROM_MAP=blue\n" in space.run("p", "env")
+
+
+def test_a_pod_is_a_client_of_the_api(space: Namespace) -> None:
+    """With what every container is given: a token of its ServiceAccount, the authority, the Service's address."""
+    sleep = {"name": "c", "image": TEST_V1, "command": ["sleep", "100000"]}
+    apply_pod(space, containers=[sleep], terminationGracePeriodSeconds=1)
+    space.wait("pod/p", "Ready")
+    account = "/var/run/secrets/kubernetes.io/serviceaccount"
+    assert space.run("p", "cat", f"{account}/namespace") == space.name
+
+    def ask(path: str) -> str:
+        call = f'curl -sS -m 5 --cacert {account}/ca.crt -H "Authorization: Bearer $(cat {account}/token)"'
+        return space.run("p", "sh", "-c", f"{call} https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT{path}")
+
+    assert '"v1.36' in ask("/version")
+    user = f"system:serviceaccount:{space.name}:default"
+    pods = f"/api/v1/namespaces/{space.name}/pods"
+    assert f'pods is forbidden: User \\"{user}\\" cannot list resource \\"pods\\"' in ask(pods)
+    subject = f"--serviceaccount={space.name}:default"
+    space.kubectl("create", "rolebinding", "view", "--clusterrole=view", subject)
+    until(lambda: '"kind":"PodList"' in ask(pods).replace(" ", ""), what="the binding lets it list")
 
 
 def test_init_containers_hooks_and_probes_in_their_order(space: Namespace, tmp_path: Path) -> None:
