@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
 from kube_actors.actors import System
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from kube_actors.apiserver.access.access import Access
     from kube_actors.apiserver.admission.chain import Admission
     from kube_actors.apiserver.allocation import Allocators
+
+
+NOTES: ContextVar[dict[str, str] | None] = ContextVar("audit_notes", default=None)
+"""Annotations for the audit event of the request that this task serves; None when nobody keeps a log."""
 
 
 class RequestAuthorizer(Protocol):
@@ -68,9 +73,9 @@ class Core:
 
 
 class Call:
-    """One request, its kind, and the warnings that its answer will carry. annotations are for the audit log."""
+    """One request, its kind, and the warnings that its answer will carry."""
 
-    __slots__ = ("_annotations", "core", "dry_run", "kind", "name", "namespace", "options", "request", "warnings")
+    __slots__ = ("core", "dry_run", "kind", "name", "namespace", "options", "request", "warnings")
 
     def __init__(self, core: Core, kind: Kind, request: Request) -> None:
         self.core = core
@@ -81,14 +86,6 @@ class Call:
         self.name = request.name
         self.dry_run = bool(request.options.dry_run)
         self.warnings: list[str] = [kind.strategy.deprecation] if kind.strategy.deprecation else []
-
-        self._annotations: dict[str, str] | None = None
-
-    @property
-    def annotations(self) -> dict[str, str]:
-        if self._annotations is None:
-            self._annotations = {}
-        return self._annotations
 
     @property
     def key(self) -> str:

@@ -42,6 +42,7 @@ from kube_actors.apiserver.access.access import Access
 from kube_actors.apiserver.access.attributes import Attributes
 from kube_actors.apiserver.access.audit import Record
 from kube_actors.apiserver.authn import WEBSOCKET_TOKEN
+from kube_actors.apiserver.core import NOTES
 from kube_actors.apiserver.metrics import Metrics
 from kube_actors.apiserver.negotiation import View
 from kube_actors.wire import Answer as HttpAnswer
@@ -106,7 +107,7 @@ class HttpFace:
         self, http: HttpRequest, asked: AnyRequest, question: Attributes, audit_id: str, real: UserInfo
     ) -> Record | None:
         assert self._access.audit is not None
-        return self._access.audit.begin(
+        record = self._access.audit.begin(
             question,
             asked,
             audit_id=audit_id,
@@ -115,6 +116,8 @@ class HttpFace:
             agent=http.headers.get("user-agent") or "",
             real=real,
         )
+        NOTES.set(record.notes if record is not None else None)
+        return record
 
     async def _user(self, http: HttpRequest) -> UserInfo:
         authorization = http.headers.get("authorization")

@@ -112,11 +112,13 @@ def read_policy(tree: JSONObject) -> Policy:
 class Record:
     """One request on its way; made when it comes, finished when it is answered."""
 
-    __slots__ = ("event", "full", "level", "omitted", "trimmed")
+    __slots__ = ("event", "full", "level", "notes", "omitted", "trimmed")
 
     def __init__(self, event: JSONObject, rule: Rule, policy: Policy) -> None:
         self.event = event
         self.level: Level = rule.level
+        self.notes: dict[str, str] = {}
+        """Annotations that admission makes."""
         self.omitted = frozenset(rule.omit_stages) | frozenset(policy.omit_stages)
         self.full = rule.level == "RequestResponse"
         self.trimmed = policy.omit_managed_fields if rule.omit_managed_fields is None else rule.omit_managed_fields
@@ -184,7 +186,8 @@ class Audit:
             found = _object(body, record.trimmed)
             if found is not None:
                 event["responseObject"] = found
-        event["annotations"] = {"authorization.k8s.io/decision": "forbid" if status == 403 else "allow"}
+        decision = {"authorization.k8s.io/decision": "forbid" if status == 403 else "allow"}
+        event["annotations"] = {**decision, **record.notes}
         self._write(record, "ResponseStarted" if starts else "ResponseComplete")
 
     def _write(self, record: Record, stage: Stage) -> None:

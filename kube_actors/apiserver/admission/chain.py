@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from kube_actors.api import errors
 from kube_actors.api.errors import ApiError, Cause
-from kube_actors.apiserver.core import Call
+from kube_actors.apiserver.core import NOTES, Call
 
 JSONObject = dict[str, Any]
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
@@ -100,7 +100,9 @@ class Attempt:
 
     def annotate(self, key: str, value: str) -> None:
         """Note something for the audit log."""
-        self.call.annotations[key] = value
+        notes = NOTES.get()
+        if notes is not None:
+            notes[key] = value
 
 
 class Step:

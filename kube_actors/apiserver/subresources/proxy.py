@@ -15,6 +15,7 @@ from msgspec import structs
 from kube_actors.api import errors
 from kube_actors.api.messages import AnyAnswer, HttpCall, Request
 from kube_actors.apiserver import backends, encoding, forwarding, reading
+from kube_actors.apiserver.admission.connecting import admit_connect
 from kube_actors.apiserver.core import Call
 from kube_actors.apiserver.forwarding import Backend
 from kube_actors.apiserver.subresources.streams import endpoint_of
@@ -28,6 +29,7 @@ _SCHEMES = ("", "http", "https")
 async def pod(call: Call) -> AnyAnswer:
     """To a pod's own address; the port is the first that a container names unless one is given."""
     scheme, name, port = _split(call, "pod")
+    await _admit(call, "PodProxyOptions")
     call.name = name
     found = encoding.decode((await reading.find(call)).value)
     address = (found.get("status") or {}).get("podIP", "")
@@ -39,6 +41,7 @@ async def pod(call: Call) -> AnyAnswer:
 async def service(call: Call) -> AnyAnswer:
     """To one of a Service's ready endpoints."""
     scheme, name, port = _split(call, "service")
+    await _admit(call, "ServiceProxyOptions")
     host, number = await backends.choose(call.core, call.namespace, name, port)
     return await _pass_on(call, scheme, host, number)
 
@@ -46,6 +49,7 @@ async def service(call: Call) -> AnyAnswer:
 async def node(call: Call) -> AnyAnswer:
     """To a port of a node; without one, to its kubelet, which wants to know who asks."""
     scheme, name, port = _split(call, "node")
+    await _admit(call, "NodeProxyOptions")
     call.name = name
     endpoint = endpoint_of(encoding.decode((await reading.find(call)).value))
     if not endpoint.host:
@@ -57,6 +61,11 @@ async def node(call: Call) -> AnyAnswer:
         raise errors.service_unavailable(f"error trying to reach service: the kubelet of node {name} serves no HTTP")
     tls = getattr(call.core.nodes, "tls", None)
     return await _pass_on(call, "https", endpoint.host, endpoint.port, tls=tls() if tls is not None else None)
+
+
+async def _admit(call: Call, kind: str) -> None:
+    path = call.request.subresource.partition("/")[2]
+    await admit_connect(call, kind, (("path", path),) if path else ())
 
 
 def _split(call: Call, what: str) -> tuple[str, str, str]:

@@ -80,3 +80,28 @@ async def test_requests_are_written_down_as_the_policy_says(tmp_path: Path) -> N
     assert refused["impersonatedUser"]["username"] == "bob" and refused["user"]["username"] == "admin"
     assert refused["responseStatus"]["code"] == 403 and refused["responseStatus"]["reason"] == "Forbidden"
     assert refused["annotations"] == {"authorization.k8s.io/decision": "forbid"}
+
+
+async def test_admission_adds_its_notes(tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    rule = {"level": "Metadata", "verbs": ["create"], "resources": [{"group": "", "resources": ["pods"]}]}
+    async with https_apiserver(tmp_path) as api:
+        now = api.server.system.clock.now
+        stages = ["RequestReceived"]
+        api.server.core.access.audit = Audit(
+            read_policy(policy(rule, omitStages=stages)), log, now, lambda problem: None
+        )
+        headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+        async with httpx.AsyncClient(base_url=api.url, verify=False, headers=headers) as client:
+            labels = {"pod-security.kubernetes.io/audit": "baseline"}
+            await client.post("/api/v1/namespaces", json={"metadata": {"name": "n", "labels": labels}})
+            pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}], "hostPID": True}}
+            assert (await client.post("/api/v1/namespaces/n/pods", json=pod)).status_code == 201
+        api.server.core.access.audit.close()
+    (event,) = [json.loads(line) for line in await trio.to_thread.run_sync(lambda: log.read_text().splitlines())]
+    assert event["annotations"] == {
+        "authorization.k8s.io/decision": "allow",
+        "pod-security.kubernetes.io/enforce-policy": "privileged:latest",
+        "pod-security.kubernetes.io/audit-violations": 'would violate PodSecurity "baseline:latest": host namespaces '
+        "(hostPID=true)",
+    }
