@@ -15,7 +15,7 @@ import trio
 from kube_actors.actors import System
 from kube_actors.api import time
 from kube_actors.apiserver import encoding
-from kube_actors.apiserver.access import flow_policy, policy
+from kube_actors.apiserver.access import flow_policy, flow_status, policy
 from kube_actors.apiserver.access.rules import Rule, missing
 from kube_actors.store.contract import Entry, RevisionConflict, Store, StoreError
 
@@ -42,12 +42,13 @@ class Seeds:
         self._lock = trio.Lock()
 
     async def run(self) -> None:
-        """Make them when the start is over."""
+        """Make them when the start is over, then look after what the server itself says of them."""
         await trio.sleep(QUIET_SECONDS)
         try:
             await self.ensure()
         except StoreError as error:  # a full or closed store: whoever asks for them next tries again
             self._system.story.tell("apiserver", "could not make the bootstrap policy", detail=str(error))
+        await flow_status.run(self._system, self._store)
 
     async def ensure(self) -> None:
         """Return when all are there; raises StoreError."""

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from kube_actors.actors import Entropy, System, VirtualClock
 from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import UserInfo
-from kube_actors.apiserver import Access, encoding
+from kube_actors.apiserver import Access, APIServer, encoding
 from kube_actors.apiserver.access.attributes import Attributes
 from kube_actors.apiserver.access.flow import Level
 from kube_actors.store.memory import MemoryStore
+from tests.kit.apiserver import RunningAPIServer
 
 
 def asked(name: str, *groups: str, verb: str = "list", **more: str) -> Attributes:
@@ -85,6 +86,30 @@ async def test_a_schema_counts_from_its_write_and_not_without_its_level() -> Non
     assert (await classified(access, asked("alice")))[0] == "global-default"
     await put("prioritylevelconfigurations", "mine", {"type": "Limited", "limited": {"nominalConcurrencyShares": 5}})
     assert await classified(access, asked("alice")) == ("mine", "mine")
+
+
+async def test_a_schema_tells_whether_its_level_is_there(autojump_clock: trio.testing.MockClock) -> None:
+    system, store = System(clock=VirtualClock(), entropy=Entropy(1)), MemoryStore()
+    server = APIServer(system, store, access=Access(system, store))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.run)
+        await server.ready.wait()
+        api = RunningAPIServer(server, store)
+        spec = {"priorityLevelConfiguration": {"name": "mine"}, "matchingPrecedence": 5}
+        await api.ask("create", "FlowSchema", body={"metadata": {"name": "mine"}, "spec": spec})
+
+        async def dangling() -> str:
+            await trio.sleep(5)
+            found = await api.ask("get", "FlowSchema", name="mine")
+            (condition,) = found["status"]["conditions"]
+            return f"{condition['status']} {condition['reason']}"
+
+        assert await dangling() == "True NotFound"
+        limited = {"nominalConcurrencyShares": 5, "limitResponse": {"type": "Reject"}}
+        level = {"type": "Limited", "limited": limited}
+        await api.ask("create", "PriorityLevelConfiguration", body={"metadata": {"name": "mine"}, "spec": level})
+        assert await dangling() == "False Found"
+        nursery.cancel_scope.cancel()
 
 
 def level(queues: int = 0, longest: int = 0) -> Level:
