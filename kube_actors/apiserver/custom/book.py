@@ -75,9 +75,11 @@ class CustomBook:
         for scope in self._watches.pop(name, ()):
             scope.cancel()
 
-    async def watched(self, name: str, receive: Callable[[], Awaitable[Batch]]) -> Batch | None:
+    async def watched(self, crd: JSONObject, receive: Callable[[], Awaitable[Batch]]) -> Batch | None:
         """What a watch of this definition's objects receives; None when it is over."""
-        if name not in self._served:
+        name = crd["metadata"]["name"]
+        served = self._served.get(name)
+        if served is None or _edition(served[0]) != _edition(crd):
             return None
         with trio.CancelScope() as scope:
             self._watches.setdefault(name, set()).add(scope)
@@ -125,6 +127,10 @@ def _serves_as(crd: JSONObject) -> tuple[Any, ...]:
         is_true(crd, "Established"),
         crd["metadata"].get("deletionTimestamp"),
     )
+
+
+def _edition(crd: JSONObject) -> tuple[str, int]:
+    return crd["metadata"]["uid"], crd["metadata"].get("generation", 0)
 
 
 def is_true(crd: JSONObject, condition: str) -> bool:

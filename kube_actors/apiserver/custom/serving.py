@@ -41,7 +41,7 @@ async def serve(call: Call) -> AnyAnswer | None:
     if request.verb == "watch":
         served = await converting.serve(call, kind) if kind.webhook is not None else await watching.watch(call)
         assert isinstance(served, WatchAnswer)
-        return WatchAnswer(EndingStream(served.stream, call.core.custom, kind.crd["metadata"]["name"]))
+        return WatchAnswer(EndingStream(served.stream, call.core.custom, kind.crd))
     if kind.webhook is not None:
         return await converting.serve(call, kind)
     if request.subresource == "scale":
@@ -52,14 +52,14 @@ async def serve(call: Call) -> AnyAnswer | None:
 class EndingStream:
     """A watch that ends with the definition, or when the definition changes."""
 
-    def __init__(self, stream: EventStream, book: CustomBook, name: str) -> None:
+    def __init__(self, stream: EventStream, book: CustomBook, crd: JSONObject) -> None:
         self._stream = stream
         self._book = book
-        self._name = name
+        self._crd = crd
 
     async def receive_batch(self) -> Sequence[WatchEvent]:
         """See `EventStream`."""
-        batch = await self._book.watched(self._name, self._stream.receive_batch)
+        batch = await self._book.watched(self._crd, self._stream.receive_batch)
         if batch is None:
             self._stream.close()
             return []
