@@ -14,7 +14,18 @@ import msgspec
 
 from kube_actors.api import errors
 from kube_actors.api.messages import Answer, AnyAnswer, EventStream, WatchAnswer, WatchEvent
-from kube_actors.apiserver import bodies, creating, deleting, encoding, limits, patching, reading, updating, watching
+from kube_actors.apiserver import (
+    bodies,
+    creating,
+    deleting,
+    encoding,
+    limits,
+    managing,
+    patching,
+    reading,
+    updating,
+    watching,
+)
 from kube_actors.apiserver.core import Call
 from kube_actors.apiserver.custom.kind import CustomKind
 from kube_actors.apiserver.facets import of as facets_of
@@ -131,6 +142,12 @@ async def serve(call: Call, kind: CustomKind) -> AnyAnswer | None:
     """A request on a resource with webhook conversion, all of whose objects may be in any version."""
     converter = Converter(call, kind)
     request = call.request
+    if request.verb == "patch" and managing.is_apply(call) and kind.resource.version == kind.resource.stored_version:
+        return None  # who owns what is recorded in the stored version, in which this is
+    if request.subresource == "scale" and request.verb != "get":
+        from kube_actors.apiserver.custom import serving  # lazy: serving imports this module
+
+        return await serving.scale(call, _stored_kind(call, kind))
     match request.verb:
         case "get":
             return await _get(call, kind, converter)

@@ -51,6 +51,12 @@ class CustomStrategy(Strategy):
         left_out = {"metadata", "apiVersion", "kind", "status"} if self._status else {"metadata", "apiVersion", "kind"}
         return {key: value for key, value in obj.items() if key not in left_out}
 
+    def prepare_status(self, new: JSONObject, old: JSONObject) -> None:
+        """Of metadata a status update changes nothing but who manages what."""
+        before, after = old["metadata"], new["metadata"]
+        kept = {key: after[key] for key in ("managedFields", "resourceVersion") if key in after}
+        new["metadata"] = {**{key: value for key, value in before.items() if key != "managedFields"}, **kept}
+
     def validate_create(self, obj: JSONObject) -> Problems:
         return self._validate(obj, values.MISSING)
 
