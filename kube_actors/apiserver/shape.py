@@ -153,10 +153,30 @@ class Shape:
             self._exact[key] = exact
         if (self.name, key) == ("ObjectMeta", "managedFields"):
             reader = _entries(field.type)
+        elif (self.name, key) in _SCHEMAS_OR:
+            reader = _schema_or(self)
         else:
             reader = _reader(field.type, keep_zero=keeps_zero(self._definition.name, field))
         self._readers[key] = reader
         return reader
+
+
+_SCHEMAS_OR = frozenset(("JSONSchemaProps", key) for key in ("items", "additionalProperties", "additionalItems"))
+"""Fields that hold a schema or something else, for which the table has no type."""
+
+
+def _schema_or(shape: Shape) -> Reader:
+    """A schema in canonical shape, a list of such, or a boolean. What is unknown goes unsaid: in Go such a field
+    decodes itself, and is not strict about it."""
+
+    def read(value: Any, place: Place, problems: list[str]) -> Any:
+        if isinstance(value, dict):
+            return shape.read(value, place, [])
+        if isinstance(value, list):
+            return [read(item, Place(place, at, shape.name), problems) for at, item in enumerate(value)]
+        return value
+
+    return read
 
 
 def _short(name: str) -> str:

@@ -67,8 +67,8 @@ class CustomStrategy(Strategy):
         return self._validate(new, old)
 
     def _validate(self, obj: JSONObject, old: Any) -> Problems:
-        problems = self._scaled(obj)
-        problems += values.validate(obj, self.schema, "", old)
+        problems = values.validate(obj, self.schema, "", old)
+        problems += self._scaled(obj)
         problems += _embedded(obj, self.schema, "")
         problems += values.list_types(obj, self.schema)
         if not self._has_rules:
@@ -92,9 +92,10 @@ class CustomStrategy(Strategy):
             for number in jsonpath.find(path, obj):
                 if isinstance(number, int) and not isinstance(number, bool):
                     if number < 0:
-                        problems.append(fields.invalid(path, number, "should be a non-negative integer"))
+                        problems.append(fields.invalid(path.lstrip("."), number, "should be a non-negative integer"))
                     elif number > 2**31 - 1:
-                        problems.append(fields.invalid(path, number, f"should be less than or equal to {2**31 - 1}"))
+                        text = f"should be less than or equal to {2**31 - 1}"
+                        problems.append(fields.invalid(path.lstrip("."), number, text))
         return problems
 
 

@@ -220,3 +220,15 @@ async def test_watches_end_with_their_definition(autojump_clock: MockClock) -> N
         assert [event.type for event in await stream.receive_batch()] == ["DELETED"]
         with trio.fail_after(60):
             assert not await stream.receive_batch()
+
+
+async def test_unknown_fields_of_schemas_are_dropped_at_every_depth(autojump_clock: MockClock) -> None:
+    async with running_apiserver() as api:
+        crd = definition()
+        items = {"type": "object", "additionalProperties": {"type": "string", "bogus": 1}, "nullable": False}
+        schema = {"type": "object", "properties": {"l": {"type": "array", "items": items}}}
+        crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = schema
+        await api.create(crd, field_validation="Strict", dry_run=("All",))
+        made = await api.create(crd)
+        kept = made["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["l"]["items"]
+        assert kept == {"type": "object", "additionalProperties": {"type": "string"}}
