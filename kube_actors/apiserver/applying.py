@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from kube_actors.api import errors, fieldsets, merging, ownership
 from kube_actors.api.codec import CodecError, copy_plain, decode_plain, encode
@@ -111,6 +112,7 @@ async def _create(call: Call, config: JSONObject) -> Answer:
         why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
         raise errors.conflict(kind.resource, call.name, why)
     creating.check_addressed(call, obj)
+    await call.core.access.authorizer.authorize(structs.replace(call.request, verb="create"))
     obj["metadata"].pop("resourceVersion", None)
     try:
         return await creating.create_object(call, obj)

@@ -103,7 +103,7 @@ class Kind:
         """How its fields are owned and merged; compiled at first use."""
         if self._merge_type is None:
             if self.resource.custom:
-                self._merge_type = merge_types.of_structural(getattr(self, "structural", None))
+                self._merge_type = merge_types.of_structural(self.structural)
             else:
                 self._merge_type = merge_types.of_definition(self.definition.name)
         return self._merge_type

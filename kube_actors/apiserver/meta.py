@@ -158,8 +158,11 @@ def _finalizer_problems(name: str, path: str) -> list[FieldError]:
     return found
 
 
-def validate_update(meta: JSONObject, old: JSONObject, *, namespaced: bool) -> list[FieldError]:
-    """As apimachinery's ValidateObjectMetaUpdate, after prepare_update."""
+def validate_update(meta: JSONObject, old: JSONObject, *, namespaced: bool, whole: bool = False) -> list[FieldError]:
+    """As apimachinery's ValidateObjectMetaUpdate, after prepare_update.
+
+    whole is for kinds whose own update rules look at all of the new object's metadata once more.
+    """
     found: list[FieldError] = []
     if old.get("deletionTimestamp"):
         before = old.get("finalizers", ())
@@ -176,5 +179,6 @@ def validate_update(meta: JSONObject, old: JSONObject, *, namespaced: bool) -> l
     for key in ("name", "namespace", "uid"):
         if meta.get(key, "") != old.get(key, "") and (key != "namespace" or namespaced):
             found.append(fields.invalid(f"metadata.{key}", meta.get(key, ""), "field is immutable"))
-    # Kubernetes checks these in the registry and again in the strategy, and names each finding twice.
-    return found + found + validate_common(meta)
+    # Kubernetes checks these in the registry and again in the strategy, and names each finding as often.
+    common = validate_common(meta)
+    return found + found + common * (4 if whole else 3) if common else found + found

@@ -101,13 +101,7 @@ def patched(call: Call, kind: Kind, apply: Apply, old: JSONObject) -> JSONObject
     if _MANAGED not in call.request.body:
         kept = old["metadata"].pop(managing.KEY, None)  # not for the patch, and the larger half of many an object
     raw = apply(kind.outward(old))
-    resource = kind.resource
-    api_version = raw.get("apiVersion", resource.api_version)
-    if api_version != resource.api_version or raw.get("kind", resource.kind) != resource.kind:
-        where = 'in scheme "pkg/api/legacyscheme/scheme.go:30"'
-        raise _unreadable(
-            raw, f'no kind "{raw.get("kind", resource.kind)}" is registered for version "{api_version}" {where}'
-        )
+    _check_type(call, kind, raw)
     problems: list[str] = []
     try:
         found = kind.conform(raw, problems)
@@ -123,6 +117,27 @@ def patched(call: Call, kind: Kind, apply: Apply, old: JSONObject) -> JSONObject
     if kept is not None:
         found["metadata"][managing.KEY] = kept
     return found
+
+
+def _check_type(call: Call, kind: Kind, raw: JSONObject) -> None:
+    """A patch may not make another kind of an object: what it became is read as that, and then cannot be converted."""
+    resource = kind.resource
+    version, name = raw.get("apiVersion", resource.api_version), raw.get("kind", resource.kind)
+    if (version, name) == (resource.api_version, resource.kind):
+        return
+    kinds = call.core.kinds
+    said = isinstance(version, str) and isinstance(name, str)
+    other = kinds.resources.by_api_version(version, name) if said else None
+    if other is None or other.custom or resource.custom:
+        where = 'in scheme "pkg/api/legacyscheme/scheme.go:30"'
+        raise _unreadable(raw, f'no kind "{name}" is registered for version "{version}" {where}')
+    try:
+        kinds.get(other.group, other.version, other.plural).conform(raw, [])
+    except WrongType as error:
+        raise _unreadable(raw, str(error)) from None
+    group = resource.group.split(".")[0] or "core"
+    text = f"converting ({other.version}.{name}) to ({group}.{resource.kind}): unknown conversion"
+    raise _unreadable(raw, text)
 
 
 def settled(call: Call, kind: Kind, raw: JSONObject) -> JSONObject:

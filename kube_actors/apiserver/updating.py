@@ -182,10 +182,27 @@ def prepare(call: Call, new: JSONObject, old: JSONObject) -> None:
 _ALWAYS = frozenset({"kind", "apiVersion", "metadata"})
 
 
+_CHECKED_WHOLE = frozenset(
+    {
+        "configmaps",
+        "secrets",
+        "services",
+        "serviceaccounts",
+        "persistentvolumes",
+        "roles",
+        "rolebindings",
+        "clusterroles",
+        "clusterrolebindings",
+    }
+)
+
+
 def validate(call: Call, new: JSONObject, old: JSONObject) -> None:
     """Raises a 422 when the new state is not valid or may not follow the old one."""
     kind, strategy = call.kind, call.kind.strategy
-    problems = meta.validate_update(new["metadata"], old["metadata"], namespaced=kind.namespaced)
+    problems = meta.validate_update(
+        new["metadata"], old["metadata"], namespaced=kind.namespaced, whole=kind.resource.plural in _CHECKED_WHOLE
+    )
     if call.request.subresource == "status" and kind.has_status:
         problems += strategy.validate_status(new, old)
     else:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from kube_actors.api.errors import ApiError
@@ -249,3 +250,53 @@ async def test_versions_of_one_kind_own_the_same_fields(autojump_clock: MockCloc
     with pytest.raises(ApiError) as refused:
         await apply(api, {**new, "spec": {**new["spec"], "metrics": [metric]}}, "m2")
     assert 'conflict with "m1": .spec.targetCPUUtilizationPercentage' in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("patch", "message"),
+    [
+        ({"kind": "Secret", "data": {"a": "1"}}, "illegal base64 data at input byte 0"),
+        ({"kind": "Secret", "data": {"a": "MQ=="}}, "converting (v1.Secret) to (core.ConfigMap): unknown conversion"),
+        ({"kind": "Nothing"}, 'no kind "Nothing" is registered for version "v1"'),
+        ({"kind": 7}, 'no kind "7" is registered'),
+    ],
+)
+async def test_a_patch_makes_no_other_kind(
+    autojump_clock: MockClock, api: RunningAPIServer, patch: dict[str, Any], message: str
+) -> None:
+    await api.create(config_map({"a": "1"}))
+    with pytest.raises(ApiError) as refused:
+        await merge(api, "ConfigMap", patch)
+    assert refused.value.code == 422
+    assert message in refused.value.message
+
+
+async def test_custom_resources_merge_by_their_schema(autojump_clock: MockClock, api: RunningAPIServer) -> None:
+    item = {"type": "object", "properties": {"k": {"type": "string"}, "p": {"type": "integer", "default": 1}}}
+    parts = {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k", "p"], "items": item}
+    item["required"] = ["k"]
+    spec = {"type": "object", "properties": {"parts": parts, "plain": {"type": "array", "items": {"type": "string"}}}}
+    names = {"plural": "foos", "singular": "foo", "kind": "Foo", "listKind": "FooList"}
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
+    versions = [{"name": "v1", "served": True, "storage": True, "schema": schema}]
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "foos.example.com"},
+        "spec": {"group": "example.com", "scope": "Namespaced", "names": names, "versions": versions},
+    }
+    await api.create(definition)
+    while True:
+        made = await api.get("CustomResourceDefinition", "foos.example.com")
+        conditions = {c["type"]: c["status"] for c in made["status"].get("conditions") or ()}
+        if conditions.get("Established") == "True":
+            break
+        await trio.sleep(0.1)
+    foo = {"apiVersion": "example.com/v1", "kind": "Foo", "metadata": {"name": "x"}}
+    await apply(api, {**foo, "spec": {"parts": [{"k": "a"}], "plain": ["1"]}})
+    both = await apply(api, {**foo, "spec": {"parts": [{"k": "b", "p": 2}]}}, "m2")
+    assert [part["k"] for part in both["spec"]["parts"]] == ["a", "b"]
+    assert '"k:{\\"k\\":\\"a\\",\\"p\\":1}"' in owners(both)["m1/Apply"]
+    with pytest.raises(ApiError) as refused:
+        await apply(api, {**foo, "spec": {"plain": ["2"]}}, "m2")
+    assert 'conflict with "m1": .spec.plain' in refused.value.message
