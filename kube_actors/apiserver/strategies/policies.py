@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from kube_actors.api import names
 from kube_actors.apiserver.strategies import admission_validation as rules
+from kube_actors.apiserver.strategies import api_service_validation as service_rules
 from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
 from kube_actors.apiserver.strategies.expression_validation import with_expressions
 
@@ -90,3 +92,9 @@ class APIServiceStrategy(Strategy):
         service = obj["spec"].get("service")
         if service is not None:
             service.setdefault("port", 443)
+
+    def name_problems(self, name: str) -> list[str]:
+        return names.path_segment(name)
+
+    def validate(self, obj: JSONObject) -> Problems:
+        return service_rules.api_service(obj)
