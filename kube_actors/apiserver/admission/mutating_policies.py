@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from kube_actors.api import patches
-from kube_actors.api.errors import ApiError
+from kube_actors.api.errors import ApiError, Cause
 from kube_actors.api.resources import Resource
 from kube_actors.apiserver import encoding
 from kube_actors.apiserver.admission import applying, review
@@ -23,7 +25,6 @@ from kube_actors.apiserver.admission.policies import (
     matching_bindings,
     params_of,
 )
-from kube_actors.apiserver.admission.validating_policies import Decision, refusal
 
 
 class MutatingPolicy(Policy):
@@ -64,6 +65,16 @@ class MutatingPolicy(Policy):
         except ApiError as error:
             raise Failed(error.message.removeprefix("Internal error occurred: ")) from None
         return True
+
+
+def _refusal(attempt: Attempt, policy: Policy, binding: Binding, error: Failed | Misconfigured) -> ApiError:
+    """A mutation that cannot be done: forbidden by its code, invalid by its reason, unless the policy itself is bad."""
+    by_binding = not isinstance(error, Misconfigured) or error.by_binding
+    by = f" with binding '{binding.name}'" if by_binding else ""
+    message = f"policy '{policy.name}'{by} denied request: {error}"
+    status = attempt.forbidden("", [Cause(message=message)]).status
+    reason = "Forbidden" if isinstance(error, Misconfigured) else "Invalid"
+    return ApiError(msgspec.structs.replace(status, message=message, reason=reason))
 
 
 def source_of(mutation: JSONObject) -> str:
@@ -135,7 +146,7 @@ class MutatingAdmissionPolicy(Step):
                 changed |= await policy.mutate(attempt, version, params)
         except (Failed, Misconfigured) as error:
             if policy.strict:
-                raise refusal(attempt, "policy", policy.name, binding.name, Decision(str(error))) from None
+                raise _refusal(attempt, policy, binding, error) from None
             return
         if changed:
             rounds.changed()

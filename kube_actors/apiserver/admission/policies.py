@@ -23,7 +23,11 @@ PARAMS = 1000
 
 
 class Misconfigured(Exception):
-    """A policy or binding cannot be applied as it stands; the message says why."""
+    """A policy or binding cannot be applied as it stands; the message says why. by_binding: it is the binding's."""
+
+    def __init__(self, why: str, *, by_binding: bool = True) -> None:
+        super().__init__(f"failed to configure {'binding' if by_binding else 'policy'}: {why}")
+        self.by_binding = by_binding
 
 
 class Policy:
@@ -52,7 +56,7 @@ class Policy:
             except expressions.Faulty as error:
                 self._faults = str(error)
         if self._faults:
-            raise Misconfigured(self._faults)
+            raise Misconfigured(self._faults, by_binding=False)
 
     def _environment(self) -> dict[str, bool]:
         return {"params": self.param_kind is not None}
@@ -139,8 +143,10 @@ async def params_of(attempt: Attempt, policy: Policy, binding: Binding) -> list[
     core, ref = attempt.call.core, binding.param_ref
     resource = core.kinds.resources.by_api_version(kind.get("apiVersion", ""), kind.get("kind", ""))
     if resource is None:
-        shown = f"{kind.get('apiVersion', '')}, Kind={kind.get('kind', '')}"
-        raise Misconfigured(f"paramKind kind `{shown}` not known")
+        group, _, version = kind.get("apiVersion", "").rpartition("/")
+        shown = f"{group}/{version}, Kind={kind.get('kind', '')}"
+        why = f"failed to find resource referenced by paramKind: '{shown}'"
+        raise Misconfigured(why, by_binding=False)
     namespace = _namespace(attempt, resource, ref)
     found = await _read(attempt, resource, namespace, ref)
     if not found and ref.get("parameterNotFoundAction") == "Deny":

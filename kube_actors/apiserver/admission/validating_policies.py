@@ -36,6 +36,7 @@ class Decision(NamedTuple):
     reason: str = "Invalid"
     number: int = 0
     """Which validation, from 0."""
+    of_binding: bool = True
 
 
 class ValidatingPolicy(Policy):
@@ -143,12 +144,10 @@ class ValidatingAdmissionPolicy(Step):
         """Every no, and whether it is one by an expression and not by the configuration."""
         try:
             policy.ready()
-        except Misconfigured as error:
-            return [(Decision(f"failed to configure policy: {error}"), False)] if policy.strict else []
-        try:
             params = await params_of(attempt, policy, binding)
         except Misconfigured as error:
-            return [(Decision(f"failed to configure binding: {error}"), False)] if policy.strict else []
+            decision = Decision(str(error), of_binding=error.by_binding)
+            return [(decision, False)] if policy.strict else []
         found: list[tuple[Decision, bool]] = []
         for one in params:
             decisions = await policy.decide(scene.with_params(one, policy.variables), annotations)
@@ -168,7 +167,7 @@ def _act(
     actions = binding.spec.get("validationActions") or ()
     for decision, by_expression in decisions:
         if "Deny" in actions or not by_expression:
-            denied.append(refusal(attempt, "ValidatingAdmissionPolicy", policy.name, binding.name, decision))
+            denied.append(refusal(attempt, policy.name, binding.name, decision))
         if "Audit" in actions and by_expression:
             failures.append(
                 {
@@ -187,9 +186,10 @@ def _act(
     return denied
 
 
-def refusal(attempt: Attempt, kind: str, policy: str, binding: str, decision: Decision) -> ApiError:
+def refusal(attempt: Attempt, policy: str, binding: str, decision: Decision) -> ApiError:
     """The refusal by a policy, with the reason that it gave."""
-    message = f"{kind} '{policy}' with binding '{binding}' denied request: {decision.message}"
+    by = f" with binding '{binding}'" if decision.of_binding else ""
+    message = f"ValidatingAdmissionPolicy '{policy}'{by} denied request: {decision.message}"
     status = attempt.forbidden(message, [Cause(message=message)]).status
     code = CODES.get(decision.reason, 422)
     return ApiError(msgspec.structs.replace(status, reason=decision.reason, code=code))

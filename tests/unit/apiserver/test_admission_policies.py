@@ -130,6 +130,20 @@ async def test_parameters(autojump_clock: MockClock) -> None:
         assert (await refusal(api, {**secret, "metadata": {"name": "b"}})).message.endswith("denied request: other")
 
 
+async def test_an_unknown_kind_of_parameters(autojump_clock: MockClock) -> None:
+    async with running_apiserver() as api:
+        spec = {
+            "paramKind": {"apiVersion": "rules.example.com/v1", "kind": "Limit"},
+            "validations": [{"expression": "params.x == 1"}],
+        }
+        binding = {"paramRef": {"name": "x", "parameterNotFoundAction": "Allow"}}
+        await policy(api, "Validating", spec, binding)
+        assert (await refusal(api, config_map("a"))).message == (
+            "configmaps \"a\" is forbidden: ValidatingAdmissionPolicy 'p' denied request: failed to configure policy: "
+            "failed to find resource referenced by paramKind: 'rules.example.com/v1, Kind=Limit'"
+        )
+
+
 async def test_failing_open(autojump_clock: MockClock) -> None:
     async with running_apiserver() as api:
         spec = {"failurePolicy": "Ignore", "validations": [{"expression": "object.data.x == 'y'"}]}
@@ -180,7 +194,8 @@ async def test_what_cannot_be_applied_is_refused(autojump_clock: MockClock) -> N
     async with running_apiserver() as api:
         await policy(api, "Mutating", {"mutations": [mutation("Object{nope: 1}")]})
         error = await refusal(api, config_map("a"))
-        assert error.message.startswith("configmaps \"a\" is forbidden: policy 'p' with binding 'p' denied request: ")
+        assert (error.code, error.reason) == (403, "Invalid")
+        assert error.message.startswith("policy 'p' with binding 'p' denied request: ")
         assert error.message.endswith(".nope: field not declared in schema")
 
 

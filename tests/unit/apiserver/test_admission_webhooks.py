@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import Answer, Request
+from kube_actors.apiserver.admission import review
 from kube_actors.apiserver.admission.late import Late
 from tests.kit.apiserver import TESTER, RunningAPIServer, running_apiserver
 from tests.kit.webhooks import Webhooks, json_patch, webhook_server
@@ -449,3 +452,24 @@ async def test_policies_on_custom_resources_and_with_custom_parameters() -> None
         )
         assert (await custom(api, "create", body={**custom_object(), "metadata": {"name": "b"}})).status == 201
         assert (await custom(api, "create", body={**custom_object(), "metadata": {"name": "c"}})).status == 422
+
+
+_KEYS = ["uid", "allowed", "patch", "patchType", "status", "code", "message", "warnings", "auditAnnotations"]
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_JSON, st.booleans(), st.booleans())
+def test_no_answer_of_a_webhook_is_a_surprise(answer: Any, mutating: bool, wrapped: bool) -> None:
+    said = {"uid": "u", **answer} if isinstance(answer, dict) else answer
+    body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": said} if wrapped else said
+    try:
+        found = review.response(json.dumps(body).encode(), "u", mutating=mutating)
+    except (review.BadResponse, ApiError):
+        return
+    assert found.allowed in (True, False)
+    assert review.denial("w", found.status).code >= 400
