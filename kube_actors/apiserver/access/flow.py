@@ -43,6 +43,7 @@ class Schema:
         self.level: str = spec["priorityLevelConfiguration"]["name"]
         self.order = (spec.get("matchingPrecedence") or 0, self.name)
         self.by: str = (spec.get("distinguisherMethod") or {}).get("type", "")
+        self.headers: tuple[tuple[str, str], ...] = ()
         self._rules: list[JSONObject] = spec.get("rules") or []
 
     def matches(self, asked: Attributes) -> bool:
@@ -132,9 +133,14 @@ class Level:
         while len(self._queues) < wanted:
             self._queues.append(deque())
 
+    @property
+    def is_free(self) -> bool:
+        """Whether whoever comes now gets a seat at once."""
+        return self.exempt or (self.taken < self.seats and not self.waiting)
+
     async def enter(self, flow: str) -> None:
         """Wait for a seat; raises a 429 when there is none to wait for."""
-        if self.exempt or (self.taken < self.seats and not self.waiting):
+        if self.is_free:
             self.taken += 1
             return
         if not self._longest or not self._queues:
@@ -233,15 +239,11 @@ class FlowControl:
         if schema is None:
             return None
         level = self.levels[schema.level]
-        headers = (
-            ("X-Kubernetes-PF-FlowSchema-UID", schema.uid),
-            ("X-Kubernetes-PF-PriorityLevel-UID", level.uid),
-        )
-        if seated:
-            await level.enter(f"{schema.name}/{schema.flow_of(asked)}")
-        else:
+        if not seated or level.is_free:
             level.taken += 1
-        return Ticket(level, headers)
+        else:
+            await level.enter(f"{schema.name}/{schema.flow_of(asked)}")
+        return Ticket(level, schema.headers)
 
     def _schema_of(self, asked: Attributes) -> Schema | None:
         user = asked.user
@@ -266,3 +268,8 @@ class FlowControl:
         self.levels = levels
         schemas = [Schema(obj) for key, obj in objects.items() if key.startswith("flowschemas/")]
         self._schemas = sorted((each for each in schemas if each.level in levels), key=lambda each: each.order)
+        for schema in self._schemas:
+            schema.headers = (
+                ("X-Kubernetes-PF-FlowSchema-UID", schema.uid),
+                ("X-Kubernetes-PF-PriorityLevel-UID", levels[schema.level].uid),
+            )
