@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Final
 
 from kube_actors.api import field_errors as fields
@@ -21,6 +21,8 @@ Schema = Mapping[str, Any]
 JSONObject = dict[str, Any]
 
 MISSING: Final = object()
+_EXACT: Final = Context(prec=1000, Emax=100_000, traps=[])
+"""Digits enough for the quotient of any two doubles."""
 _INT_RANGES: Final = {"int32": 1 << 31, "int64": 1 << 63}
 
 
@@ -144,7 +146,7 @@ def _number(value: float, schema: Schema, path: str) -> list[FieldError]:
             fields.invalid(NO_FIELD, "", f"Checked value must be of type {wanted} ({kind}) in {path}"),
         )
     step = schema.get("multipleOf")
-    if step and Decimal(str(value)) % Decimal(str(step)) != 0:
+    if step and _EXACT.remainder(Decimal(str(value)), Decimal(str(step))) != 0:
         problems.append(_body(path, value, f"should be a multiple of {_go(step)}"))
     most, least = schema.get("maximum"), schema.get("minimum")
     if most is not None:

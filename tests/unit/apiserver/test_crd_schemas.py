@@ -136,6 +136,11 @@ def test_formats(name: str, good: str, bad: str) -> None:
     assert formats.satisfied(name, good) and not formats.satisfied(name, bad)
 
 
+@pytest.mark.parametrize(("value", "fits"), [(0.3, True), (0.25, False), (1e300, True), (5e-324, False), (7, True)])
+def test_multiples_are_exact_decimals(value: float, fits: bool) -> None:
+    assert (values.validate(value, {"type": "number", "multipleOf": 0.1}) == []) is fits
+
+
 def test_a_rule_that_costs_too_much_is_refused_with_its_factor() -> None:
     rule = {"rule": "self.all(x, self.all(y, x == y))"}
     schema = {"type": "array", "items": {"type": "string"}, "x-kubernetes-validations": [rule]}
