@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from kube_actors.actors import System
+from kube_actors.actors import System, idle_moment
 from kube_actors.api.errors import ApiError
 from kube_actors.api.resources import Resource
 from kube_actors.client import Client, Informer, ItemBackoff, TransportError, WorkQueue
@@ -92,6 +92,7 @@ class CollectorFeed:
         """Keep the graph current until cancelled."""
         self._scopes.clear()
         await trio.sleep(limits.GC_START_SECONDS)
+        await idle_moment(limits.LATE_PATIENCE_SECONDS, limits.LATE_QUIET_SECONDS)
         async with trio.open_nursery() as nursery:
             while True:
                 await self._look(nursery)

@@ -45,6 +45,9 @@ GC_START_SECONDS = 0.5
 """How long the garbage collector lets everybody else start first: it watches every kind, and nothing waits for it."""
 LATE_START_SECONDS = 0.3
 """How long controllers wait whose kinds a young cluster has no objects of."""
+LATE_QUIET_SECONDS = 0.001
+LATE_PATIENCE_SECONDS = 2.0
+"""Late ones start in a moment in which nothing has happened for this long; without one, after this longer time."""
 GC_SYNC_SECONDS = 10.0
 """How long the garbage collector waits for the first list of a kind before it starts without it."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 from msgspec import Struct
 
-from kube_actors.actors import RestartPolicy, Supervisor, System, open_supervisor
+from kube_actors.actors import RestartPolicy, Supervisor, System, idle_moment, open_supervisor
 from kube_actors.client import Client, ElectionConfig, EventRecorder, InformerFactory, LeaderElector, elected
 
 from . import limits, nodes, podgc
@@ -209,6 +209,7 @@ class ControllerManager:
                 self._start(supervisor, feed)
             self.started.set()
             await trio.sleep(limits.LATE_START_SECONDS)
+            await idle_moment(limits.LATE_PATIENCE_SECONDS, limits.LATE_QUIET_SECONDS)
             for name in self.names:
                 if name in LATE:
                     self._start(supervisor, self._feed(name, caches))

@@ -35,7 +35,7 @@ LOG_FALLBACK_LINES = 80
 POD_INBOX = 10_000
 """Messages that wait for one pod's actor."""
 
-STATUS_DELAY = 0.05
+STATUS_DELAY = 0.2
 """While work is under way, a changed status waits this long for more changes."""
 
 RETRY_INITIAL = 0.25
