@@ -110,6 +110,7 @@ NODE = user("system:node:a", "system:nodes")
         (request(NODE, "update", "pods"), False),
         (request(NODE, "list", "deployments", group="apps"), False),
         (request(NODE, "list", "pods"), False),
+        (request(user("x", "system:nodes"), "patch", "nodes", name="a"), False),
         (request(NODE, "get", "secrets", namespace="x", name="s"), False),
         (request(NODE, "get", "nodes", name="a"), True),
         (request(NODE, "get", "nodes", name="b"), False),
