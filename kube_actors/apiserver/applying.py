@@ -216,7 +216,7 @@ def _taking_over(
 
 
 def _last_applied(obj: JSONObject) -> str:
-    annotations = obj.get("metadata", {}).get("annotations")
+    annotations = (obj.get("metadata") or {}).get("annotations")
     found = annotations.get(LAST_APPLIED) if isinstance(annotations, dict) else None
     return found if isinstance(found, str) else ""
 

@@ -209,6 +209,7 @@ async def test_entries_can_be_forgotten_and_edited_but_not_broken(
             "failed to create typed patch object (/x; /v1, Kind=ConfigMap): .spec: field not declared in schema",
         ),
         (b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, uid: u}", 409, "uid mismatch"),
+        (b"apiVersion: v1\nkind: ConfigMap\nmetadata: null", 400, "was undeterminable: name must be provided"),
         (b"\xc3\x28", 400, "error decoding YAML"),
         (b"apiVersion: v1\nkind: ConfigMap\nmetadata: 7", 500, "failed to create typed patch object"),
     ],
@@ -217,7 +218,7 @@ async def test_bad_configurations(
     autojump_clock: MockClock, api: RunningAPIServer, body: bytes, code: int, message: str
 ) -> None:
     with pytest.raises(ApiError) as refused:
-        await api.ask("patch", "ConfigMap", name="x", body=body, content_type=APPLY, field_manager="m")
+        await api.ask("patch", "ConfigMap", name="x", body=body, content_type=APPLY, field_manager="kubectl")
     assert refused.value.code == code
     assert message in refused.value.message
 
