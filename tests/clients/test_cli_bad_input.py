@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-import trio
 
-from tests.kit.commands import PROGRAM, client_of, command, refused, up, with_user
+from tests.kit.commands import client_of, command, refused, up, with_user
 
 NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent", "CONTAINER_HOST": "unix:///nonexistent"}
 
@@ -16,38 +15,16 @@ NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent", "CONTAINER_HOST": "unix:///no
 @pytest.mark.parametrize(
     ("arguments", "cause"),
     [
-        (["--listen", "6443"], "listen: '6443' is not HOST:PORT"),
-        (["--nodes", "-1"], "nodes: -1 is negative"),
-        (["--without", "etcd"], "without: there is no 'etcd'; known are scheduler, controllers, proxy, cloud"),
-        (["--store", "mysql"], "store: 'mysql' is none of memory, sqlite:PATH, etcd:URL"),
-        (["--config", "/nonexistent.yaml"], "/nonexistent.yaml: cannot be read: No such file or directory"),
         (["--listen", "192.0.2.1:0", "--runtime", "simulated"], "cannot listen on 192.0.2.1:0"),
-        (["--data-dir", "/proc/no/such"], "data directory /proc/no/such: cannot be made: No such file or directory"),
         (["--store", "sqlite:/proc/no.db", "--runtime", "simulated"], "/proc/no.db: unable to open database file"),
         (["--runtime", "docker"], "runtime: docker: cannot reach the engine at unix:///nonexistent: No such file"),
         (["--runtime", "podman"], "runtime: podman: cannot reach podman at unix:///nonexistent: No such file"),
     ],
 )
 async def test_up_says_what_is_wrong(tmp_path: Path, arguments: list[str], cause: str) -> None:
+    """What is known before anything starts is told in process: tests/unit/cli."""
     told = await refused("up", "--data-dir", str(tmp_path / "d"), *arguments, home=tmp_path, env=NO_ENGINE)
     assert cause in told
-
-
-@pytest.mark.parametrize(
-    ("text", "cause"),
-    [
-        ("a: [", "not YAML"),
-        ("colour: red", "unknown field `colour`"),
-        ("[1]", "a mapping of fields is expected"),
-        ("runtime: simulated\ncontrollers: {enabled: [nobody]}", "controllers.enabled: 'nobody' is not in the list"),
-        ("runtime: simulated\ncontrollers: {periods: {tea: 5s}}", "controllers.periods: there is no 'tea'"),
-    ],
-)
-async def test_a_bad_file_is_named(tmp_path: Path, text: str, cause: str) -> None:
-    path = tmp_path / "c.yaml"
-    path.write_text(text)
-    data = ("--data-dir", str(tmp_path / "d"), "--listen", "127.0.0.1:0")
-    assert cause in await refused("up", "--config", str(path), *data, home=tmp_path)
 
 
 async def test_a_database_that_is_none(tmp_path: Path) -> None:
@@ -58,28 +35,6 @@ async def test_a_database_that_is_none(tmp_path: Path) -> None:
     )
     assert told == f"{path} is damaged: file is not a database"
     assert path.read_text() == "Dear all, " * 100
-
-
-@pytest.mark.parametrize(
-    ("arguments", "cause"),
-    [
-        (["node", "--server", "https://127.0.0.1:1", "--token-file", "/no"], "token file /no: cannot be read"),
-        (["run", "scheduler", "--kubeconfig", "/no"], "/no: no such file"),
-        (["run", "controllers", "--kubeconfig", "BROKEN"], "is not YAML"),
-    ],
-)
-async def test_joining_and_running_need_their_files(tmp_path: Path, arguments: list[str], cause: str) -> None:
-    broken = tmp_path / "broken"
-    broken.write_text("a: [")
-    words = [str(broken) if word == "BROKEN" else word for word in arguments]
-    assert cause in await refused(*words, home=tmp_path)
-
-
-async def test_arguments_that_are_none_exit_with_2(tmp_path: Path) -> None:
-    for words in (["fly"], ["up", "--runtime", "lxc"], ["bench", "nothing"], ["run", "everything"], []):
-        done = await trio.run_process([str(PROGRAM), *words], capture_stdout=True, capture_stderr=True, check=False)
-        assert done.returncode == 2
-        assert b"Traceback" not in done.stderr
 
 
 async def test_who_comes_to_a_running_server(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from kube_actors.store import Draft
 from kube_actors.store.machine import Machine
 from kube_actors.store.sqlite_log import SqliteLog
 
-ROUNDS = 50
+ROUNDS = 30
 WRITERS = 8
 
 CHILD = """

@@ -49,6 +49,10 @@ def test_wrong_arguments_end_with_2(words: list[str], cause: str, capsys: pytest
         (["--listen", "here"], "listen: 'here' is not HOST:PORT (127.0.0.1:6443, [::1]:6443, 127.0.0.1:0 for any)"),
         (["--store", "postgres"], "store: 'postgres' is none of memory, sqlite:PATH, etcd:URL"),
         (["--without", "store"], "without: there is no 'store'; known are scheduler, controllers, proxy, cloud"),
+        (["--config", "DIR/colour.yaml"], "DIR/colour.yaml: Object contains unknown field `colour`"),
+        (["--config", "DIR/list.yaml"], "DIR/list.yaml: a mapping of fields is expected, not list"),
+        (["--config", "DIR/nobody.yaml"], "controllers.enabled: 'nobody' is not in the list of known controllers"),
+        (["--config", "DIR/tea.yaml"], "controllers.periods: there is no 'tea'; known are"),
         (["--config", "DIR/absent.yaml"], "DIR/absent.yaml: cannot be read: No such file or directory"),
         (["--config", "DIR"], "DIR: cannot be read: Is a directory"),
         (["--config", "DIR/latin.yaml"], "DIR/latin.yaml: cannot be read: not UTF-8 text"),
@@ -65,13 +69,18 @@ def test_up_ends_with_1_and_one_line(
     words: list[str], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "empty.yaml").write_text("")
+    (tmp_path / "colour.yaml").write_text("colour: red")
+    (tmp_path / "list.yaml").write_text("[1]")
+    (tmp_path / "nobody.yaml").write_text("controllers: {enabled: [nobody]}")
+    (tmp_path / "tea.yaml").write_text("controllers: {periods: {tea: 5s}}")
     (tmp_path / "gates.yaml").write_text("featureGates: {NodeSwap: false}")
     (tmp_path / "latin.yaml").write_bytes(b"runtime: \xe9")
     simulated = ["up", "--runtime", "simulated", "--store", "memory"]
     for flag, value in (("--data-dir", str(tmp_path / "d")), ("--listen", "127.0.0.1:0")):
         simulated += [flag, value] if flag not in words else []
     code = main([*simulated, *(word.replace("DIR", str(tmp_path)) if "DIR" in word else word for word in words)])
-    assert (code, told(capsys)) == (1, line.replace("DIR", str(tmp_path)))
+    assert code == 1
+    assert told(capsys).startswith(line.replace("DIR", str(tmp_path)))
 
 
 @pytest.mark.parametrize(
