@@ -115,7 +115,7 @@ def watching(
         finally:
             ended()
 
-    return StreamResponse(200, head(audit_id, answer.content_type), produce)
+    return StreamResponse(200, head(audit_id, answer.content_type), produce, prompt=True)
 
 
 async def _watch_lines(send: Send, stream: EventStream, view: EventView) -> None:

@@ -5,6 +5,7 @@ Owns the book of nodes. Nodes of other processes are reached over their kubelet'
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,7 +18,7 @@ from kube_actors.api.messages import UserInfo
 from kube_actors.api.node_messages import NodeEndpoint, NodeGateway, NodeService
 from kube_actors.api.types.core_v1 import Node, Pod, Service, Taint
 from kube_actors.client import Client, Informer
-from kube_actors.kubelet import Dialer, NodeActor, RuntimeDialer, SharedFeed
+from kube_actors.kubelet import Dialer, NodeActor, RemoteNodes, RuntimeDialer, SharedFeed
 from kube_actors.kubelet import NodeConfig as KubeletConfig
 from netproxy.addresses import Tier
 from runtimes.contract import Runtime
@@ -64,6 +65,10 @@ class Nodes:
         if self.remote is not None:
             return self.remote.reach(node)
         raise errors.internal(f"node {node.name} is not known to this process, and no listener reaches others")
+
+    def tls(self) -> ssl.SSLContext | None:
+        """How kubelets of other processes are asked; None without a listener."""
+        return self.remote.tls() if isinstance(self.remote, RemoteNodes) else None
 
     def actor(self, name: str) -> NodeActor:
         """The actor of a node; KeyError when there is none, or it is between two lives."""

@@ -5,6 +5,7 @@ The other end of `server`, and of any kubelet that speaks the WebSocket protocol
 
 from __future__ import annotations
 
+import ssl
 from urllib.parse import quote, urlencode
 
 from kube_actors.actors import Entropy
@@ -46,6 +47,10 @@ class RemoteNodes:
             known = (node, RemoteNode(config, self._entropy))
             self._nodes[node.name] = known
         return known[1]
+
+    def tls(self) -> ssl.SSLContext:
+        """What a kubelet's own API is asked with, for those who pass requests on to it."""
+        return client_context(ca=self._ca or None, certificate=self._certificate, key=self._key, verify=bool(self._ca))
 
     async def aclose(self) -> None:
         """Close all connections."""

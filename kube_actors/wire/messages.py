@@ -151,11 +151,13 @@ class StreamResponse(msgspec.Struct, frozen=True):
     The head goes out at once. `send` hands over bytes and waits only when the client is slow; several sends
     in a row leave as one write. `produce` is cancelled when the client goes away or the server shuts down; an
     exception in it cuts the connection, so that the client sees a truncated body and not a complete one.
+    prompt: what is sent has been gathered already, so each send is a write of its own, without a detour.
     """
 
     status: int
     headers: HeaderPairs
     produce: Callable[[Send], Awaitable[None]]
+    prompt: bool = False
 
 
 class WebSocketUpgrade(msgspec.Struct, frozen=True):

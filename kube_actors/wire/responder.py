@@ -68,7 +68,7 @@ class Responder:
         if request.method == "HEAD":
             await self._transport.send(head)
             return True
-        body = BodyStream(self._transport, head, chunked, self._limits.stream_buffer_bytes)
+        body = BodyStream(self._transport, head, chunked, self._limits.stream_buffer_bytes, response.prompt)
         self.producing = trio.CancelScope()
         gone: PeerGone | None = None
         failed = False

@@ -9,17 +9,21 @@ from __future__ import annotations
 import trio
 
 from .encode import LAST_CHUNK, encode_chunk
+from .errors import PeerGone
 from .transport import Transport
 
 
 class BodyStream:
     """`send` is given to the producer; `flush_loop` runs beside it until `finish`."""
 
-    def __init__(self, transport: Transport, head: bytes, chunked: bool, limit: int) -> None:
+    def __init__(self, transport: Transport, head: bytes, chunked: bool, limit: int, prompt: bool = False) -> None:
         self._transport = transport
         self._head = head
         self._chunked = chunked
         self._limit = limit
+        self._prompt = prompt
+        self._headed = False
+        self._gone: PeerGone | None = None
         self._waiting: list[bytes] = []
         self._size = 0
         self._complete = False
@@ -30,10 +34,22 @@ class BodyStream:
         """Hand over bytes; waits while more than the limit is waiting already."""
         while self._size > self._limit:
             await self._taken.wait()
+        if self._prompt and self._headed and not self._waiting and data:
+            await self._write(data)
+            return
         if data:
             self._waiting.append(data)
             self._size += len(data)
             self._arrived.set()
+
+    async def _write(self, data: bytes) -> None:
+        """At once; that the client has gone is told by the flusher, as for everything else."""
+        try:
+            await self._transport.send(encode_chunk(data) if self._chunked else data)
+        except PeerGone as gone:
+            self._gone = gone
+            self._arrived.set()
+            await trio.sleep_forever()
 
     def finish(self) -> None:
         """The body is complete: the flusher ends after writing the rest."""
@@ -43,9 +59,12 @@ class BodyStream:
     async def flush_loop(self) -> None:
         """Write until finished. Raises PeerGone when the client has gone or takes nothing."""
         await self._transport.send(self._head)
+        self._headed = True
         while True:
             if not self._waiting and not self._complete:
                 await self._arrived.wait()
+            if self._gone is not None:
+                raise self._gone
             self._arrived = trio.Event()
             data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
             self._waiting.clear()
