@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from kube_actors.api.messages import Request, UserInfo
-from kube_actors.apiserver import encoding
-from kube_actors.apiserver.core import Core
+from kube_actors.apiserver import creating, encoding, updating
+from kube_actors.apiserver.core import Call, Core
 from kube_actors.apiserver.dispatch import dispatch
+from kube_actors.apiserver.kinds import Kind
 from kube_actors.apiserver.strategies.cluster import SYSTEM_CLASSES
+from kube_actors.apiserver.strategies.loopback import loopback_strategy_for
 
 JSONObject = dict[str, Any]
 
@@ -91,26 +93,26 @@ async def _kubernetes_service(core: Core, endpoint: tuple[str, int] | None) -> N
 
 
 async def replace(core: Core, group: str, version: str, plural: str, namespace: str, obj: JSONObject) -> None:
-    """Create an object or bring it to this state: the listener's address changes from start to start."""
-    kind = core.kinds.get(group, version, plural)
+    """Create an object or bring it to this state: the listener's address changes from start to start.
+
+    Our own listener may be on loopback, where nobody else's endpoints may be.
+    """
+    resource = core.kinds.get(group, version, plural).resource
+    kind = Kind(resource, loopback_strategy_for(resource))
     name = obj["metadata"]["name"]
-    if await core.store.get(kind.key(namespace, name)) is None:
-        await ensure(core, group, version, plural, namespace, obj)
-        return
-    body = encoding.encode({"apiVersion": kind.resource.api_version, "kind": kind.resource.kind, **obj})
-    await dispatch(
-        core,
-        Request(
-            verb="update",
-            group=group,
-            version=version,
-            resource=plural,
-            namespace=namespace,
-            name=name,
-            body=body,
-            user=IDENTITY,
-        ),
+    there = await core.store.get(kind.key(namespace, name)) is not None
+    request = Request(
+        verb="update" if there else "create",
+        group=group,
+        version=version,
+        resource=plural,
+        namespace=namespace,
+        name=name if there else "",
+        body=encoding.encode({"apiVersion": resource.api_version, "kind": resource.kind, **obj}),
+        user=IDENTITY,
     )
+    call = Call(core, kind, request)
+    await (updating.update(call) if there else creating.create(call))
 
 
 async def ensure(core: Core, group: str, version: str, plural: str, namespace: str, obj: JSONObject) -> None:

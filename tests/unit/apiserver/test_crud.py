@@ -151,3 +151,12 @@ async def test_malformed_bodies_are_refused(autojump_clock: MockClock, api: Runn
 async def test_oversized_body_is_refused(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     answer = await api.send("create", "ConfigMap", body=b" " * (3 * 1024 * 1024 + 1))
     assert answer.status == 413
+
+
+async def test_the_servers_own_endpoint_may_be_on_loopback(autojump_clock: MockClock) -> None:
+    """Also where nobody else's may: a bare server listens there."""
+    async with running_apiserver(endpoint=("127.0.0.1", 6443), loopback_endpoints=False) as api:
+        found = await api.get("EndpointSlice", "kubernetes")
+        assert found["endpoints"][0]["addresses"] == ["127.0.0.1"]
+        found["metadata"] = {"name": "other"}
+        assert (await api.send("create", "EndpointSlice", body=found)).status == 422
