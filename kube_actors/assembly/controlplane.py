@@ -120,7 +120,7 @@ class ControlPlane:
             node_ports=range(first, last + 1),
             endpoint=self._serving.endpoint if self._serving is not None else None,
             # Our proxy runs on this host, so that an endpoint on loopback is one that packets reach.
-            loopback_endpoints=self._serving is not None and "proxy" not in self._config.without,
+            loopback_endpoints=self._serving is not None,
             mailbox=self.mailbox,
         )
 
