@@ -14,6 +14,10 @@ from tests.kit.apiserver import running_apiserver
 pytestmark = pytest.mark.skipif(not golden.available(), reason="the recordings are not beside this checkout")
 
 OPEN: dict[str, dict[str, str]] = {
+    "admission": {
+        "adm-ps-warn-restricted": "privileged containers are allowed here, and forbidden on the recorded server",
+        "adm-rbac-escalation": "it asks as another user, which is the HTTP face's",
+    },
     "defaulting": {},
     "fieldvalidation": {},
     "validation": {
