@@ -163,8 +163,9 @@ class HttpFace:
         if refusal is None:
             return
         await self._access.authorizer.authorize(found.request)
-        if isinstance(found.request, Request) and found.request.subresource in ("exec", "attach"):
-            await self._check_host(found.request)
+        asked = found.request
+        if isinstance(asked, Request) and asked.resource == "pods" and asked.subresource in ("exec", "attach"):
+            await self._check_host(asked)
         raise refusal
 
     async def _check_host(self, asked: Request) -> None:

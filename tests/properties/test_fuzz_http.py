@@ -44,6 +44,7 @@ async def play(seed: int, count: int = REQUESTS) -> None:
     async with running_apiserver(seed=seed) as api:
         face = face_of(api)
         await api.server.core.access.seeds.ensure()
+        await api.server.core.aggregator.ensure_local()
         kinds = rng.sample(nasty.KINDS, 4)  # few, so that requests meet each other's objects
         for number in range(count):
             http = with_token(nasty.request(rng, rng.choice(kinds)))
