@@ -238,7 +238,8 @@ def running_cluster(engine: str, directory: Path, *, nodes: int = 2, **options: 
         require_engine(engine)  # type: ignore[arg-type]
         # Clusters of tests that overlap, also of another run's, and one that the developer runs, must not share a
         # Service range: packets would go to whoever came first.
-        services = f"10.{100 + os.getpid() % 20}.{next(_numbers) % 250}.0/24"
+        run = os.getpid()
+        services = f"10.{100 + run % 20}.{(run // 20 + next(_numbers)) % 250}.0/24"
         options.setdefault("addresses", AddressConfig(services=services))
     options.setdefault("listen", "127.0.0.1:0")
     with blocking.Cluster(nodes=nodes, runtime=engine, data_dir=str(directory), **options) as cluster:
