@@ -15,7 +15,7 @@ import trio
 from kube_actors.actors import Ask, Mailbox, System, serve
 from kube_actors.api import errors
 from kube_actors.api.errors import ApiError
-from kube_actors.api.messages import Answer, AnyAnswer, AnyRequest, RawRequest
+from kube_actors.api.messages import Answer, AnyAnswer, AnyRequest, RawRequest, Request
 from kube_actors.api.node_messages import NodeGateway
 from kube_actors.api.resources import Resources
 from kube_actors.apiserver import bootstrap, compactor, limits
@@ -29,6 +29,7 @@ from kube_actors.apiserver.custom import naming
 from kube_actors.apiserver.dispatch import dispatch
 from kube_actors.apiserver.kinds import Kinds
 from kube_actors.apiserver.strategies import strategy_for
+from kube_actors.apiserver.strategies.capabilities import without_privileged
 from kube_actors.apiserver.strategies.loopback import loopback_strategy_for
 from kube_actors.store.contract import Store, StoreClosed, StoreError, StoreFull
 
@@ -65,6 +66,7 @@ class APIServer:
         node_ports: range = NODE_PORTS,
         endpoint: tuple[str, int] | None = None,
         loopback_endpoints: bool = False,
+        allow_privileged: bool = True,
         mailbox: Mailbox[Ask[AnyRequest, AnyAnswer]] | None = None,
         access: Access | None = None,
         front_proxy: Callable[[], FrontProxy] | None = None,
@@ -77,6 +79,7 @@ class APIServer:
         self._authorizer = authorizer or (access.authorizer if access is not None else None)
         self._seeded = access is not None
         self._endpoint = endpoint
+        self._dispatch = dispatch if allow_privileged else _dispatch_without_privileged
         self.core = Core(
             system,
             store,
@@ -122,7 +125,7 @@ class APIServer:
                 await self._authorizer.authorize(request)
             if isinstance(request, RawRequest):
                 return await self._raw(request)
-            return await dispatch(self.core, request)
+            return await self._dispatch(self.core, request)
         except ApiError as error:
             return refusal(error)
         except StoreFull as error:
@@ -150,3 +153,8 @@ class APIServer:
         detail = f"{what}: {error!r} at {where.name}:{where.lineno}"
         self.system.story.tell(NAME, "failed a request", key=what, detail=detail)
         return refusal(errors.internal(detail))
+
+
+async def _dispatch_without_privileged(core: Core, request: Request) -> AnyAnswer:
+    with without_privileged():
+        return await dispatch(core, request)

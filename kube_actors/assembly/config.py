@@ -98,6 +98,8 @@ class ClusterConfig(Model, frozen=True, kw_only=True):
     data_dir: str | None = None
     kubeconfig: str | None = None
     without: tuple[str, ...] = ()
+    allow_privileged: bool | None = None
+    """Whether containers may be privileged; by default as kubeadm has it on clusters, and kube-apiserver when alone."""
     addresses: AddressConfig = AddressConfig()
     tokens: tuple[TokenConfig, ...] = ()
     controllers: ControllersConfig = ControllersConfig()

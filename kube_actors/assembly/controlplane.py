@@ -107,7 +107,8 @@ class ControlPlane:
         return self._server.handled if self._server is not None else 0
 
     def _make_server(self) -> APIServer:
-        first, last = node_ports(self._config)
+        config = self._config
+        first, last = node_ports(config)
         return APIServer(
             self._system,
             self._store,
@@ -121,6 +122,7 @@ class ControlPlane:
             endpoint=self._serving.endpoint if self._serving is not None else None,
             # Our proxy runs on this host, so that an endpoint on loopback is one that packets reach.
             loopback_endpoints=self._serving is not None,
+            allow_privileged=not config.is_bare if config.allow_privileged is None else config.allow_privileged,
             mailbox=self.mailbox,
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from kube_actors.api import field_errors as fields
 from kube_actors.apiserver.strategies import checks
+from kube_actors.apiserver.strategies.capabilities import privileged_allowed
 from kube_actors.apiserver.strategies.checks import JSONObject, Problems
 
 _ID_RANGE = "must be between 0 and 2147483647, inclusive"
@@ -133,10 +134,12 @@ def app_armor(profile: JSONObject | None, path: str) -> Problems:
 
 
 def container_context(context: JSONObject | None, path: str, spec: JSONObject) -> Problems:
-    """As ValidateSecurityContext, for a server that allows privileged containers."""
+    """As ValidateSecurityContext."""
     if context is None:
         return []
     found: Problems = []
+    if context.get("privileged") and not privileged_allowed():
+        found.append(fields.forbidden(f"{path}.privileged", "disallowed by cluster policy"))
     for key in ("runAsUser", "runAsGroup"):
         found += _identity(context.get(key), f"{path}.{key}")
     mount = context.get("procMount")

@@ -15,14 +15,11 @@ pytestmark = pytest.mark.skipif(not golden.available(), reason="the recordings a
 
 OPEN: dict[str, dict[str, str]] = {
     "admission": {
-        "adm-ps-warn-restricted": "privileged containers are allowed here, and forbidden on the recorded server",
         "adm-rbac-escalation": "it asks as another user, which is the HTTP face's",
     },
     "defaulting": {},
     "fieldvalidation": {},
-    "validation": {
-        "val-pod-os-windows": "privileged containers are allowed here, and forbidden on the recorded server"
-    },
+    "validation": {},
     "writes": {"write-delete-body": "a malformed number in the query is the HTTP face's to refuse"},
 }
 """By topic, what fails for a reason. Whoever mends one takes it out: a listed one that passes fails the test."""
@@ -36,7 +33,7 @@ async def _failing(topic: str) -> tuple[list[str], int]:
     replay = golden.replayer()
     bad: list[str] = []
     known = list(golden.transcripts(topic))
-    async with running_apiserver(service_accounts=True, loopback_endpoints=False) as api:
+    async with running_apiserver(service_accounts=True, loopback_endpoints=False, allow_privileged=False) as api:
         api.server.raw = RawAnswers(api.system, api.server.resources, api.store, address="127.0.0.1:1", pages={})
         for transcript in known:
             if await _differs(api.server, replay, transcript):
