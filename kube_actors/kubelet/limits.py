@@ -54,6 +54,9 @@ MAX_PODS = 110
 SOURCE_TTL = 10.0
 """How old a ConfigMap or Secret may be when volumes are refreshed."""
 
+ROOT_CA_TTL = 10.0
+"""How old the root certificates may be when a pod starts."""
+
 VOLUME_REFRESH = 10.0
 """How often a pod's mounted ConfigMaps, Secrets and downward files are brought up to date."""
 

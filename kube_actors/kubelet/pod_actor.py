@@ -23,7 +23,7 @@ from .patience import patiently
 from .performer import Performer
 from .status import pod_status
 from .status_writer import StatusWriter
-from .volumes import PodVolumes, VolumeError
+from .volumes import VolumeError
 
 
 class PodActor:
@@ -85,7 +85,7 @@ class PodActor:
             self._performer = performer
             self._writer = StatusWriter(self._context.client, self._pod, self._status, self._is_busy)
             nursery.start_soon(self._writer.run)
-            if PodVolumes.refreshable(self._pod):
+            if performer.volumes.refreshable(self._pod):
                 nursery.start_soon(self._refresh, performer)
             if self._found.sandboxes:
                 # What volumes there are is known again once they have been looked at.

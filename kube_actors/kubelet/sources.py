@@ -1,7 +1,8 @@
 """ConfigMaps and Secrets that pods refer to, fetched when they are needed and shared by the pods of a node.
 
 An entry is used as long as the caller allows; a start asks for fresh ones, a refresh of mounted volumes for some
-seconds old. That an object does not exist is an answer too.
+seconds old. That an object does not exist is an answer too. The cluster's root certificates, which nearly every pod
+mounts and which hardly ever change, may be some seconds old at a start as well, but they have to have been there.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from kube_actors.api.errors import ApiError
 from kube_actors.api.types.core_v1 import ConfigMap, Secret
 from kube_actors.client import Client
 
+from . import limits
+
 T = TypeVar("T")
 
 _CAPACITY = 1024
+_ROOT_CA = "kube-root-ca.crt"
 
 
 class Sources:
@@ -27,6 +31,10 @@ class Sources:
         self._kept: dict[tuple[str, str, str], tuple[float, Any]] = {}
 
     async def config_map(self, namespace: str, name: str, max_age: float = 0.0) -> ConfigMap | None:
+        if name == _ROOT_CA and not max_age:
+            kept = self._kept.get((ConfigMap.__name__, namespace, name))
+            if kept is not None and kept[1] is not None:
+                max_age = limits.ROOT_CA_TTL
         return await self._get(ConfigMap, namespace, name, max_age)
 
     async def secret(self, namespace: str, name: str, max_age: float = 0.0) -> Secret | None:

@@ -76,10 +76,9 @@ class PodVolumes:
                 except VolumeError:
                     continue
 
-    @staticmethod
-    def refreshable(pod: Pod) -> bool:
-        """Whether any of a pod's volumes follows an object of the API."""
-        return any(payloads.projections_of(volume) is not None for volume in pod.spec.volumes)
+    def refreshable(self, pod: Pod) -> bool:
+        """Whether any of a pod's volumes has files here that follow an object of the API."""
+        return bool(self.directory) and any(payloads.projections_of(volume) is not None for volume in pod.spec.volumes)
 
     def _make_root(self) -> None:
         volume_files.make_directory(self.directory, 0o755)

@@ -157,6 +157,26 @@ async def test_a_missing_volume_is_waited_for(autojump_clock):
         await world.ready()
 
 
+async def test_root_certificates_are_read_once_for_many_pods(autojump_clock):
+    async with a_world() as world:
+        name = "kube-root-ca.crt"
+        volumes = [{"name": "ca", "configMap": {"name": name}}]
+        await world.pod("early", volumes=volumes)
+        pod = await world.until("early", waiting("ContainerCreating"))
+        assert condition(pod, "PodReadyToStartContainers").status == "False"
+        await world.api.create(
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": "1"}}
+        )
+        await world.ready("early")
+        await world.api.delete("ConfigMap", name)
+        await world.pod("soon", volumes=volumes)
+        await world.ready("soon")
+        await trio.sleep(11)
+        await world.pod("late", volumes=volumes)
+        pod = await world.until("late", waiting("ContainerCreating"))
+        assert condition(pod, "PodReadyToStartContainers").status == "False"
+
+
 async def test_a_process_that_cannot_start(autojump_clock):
     script = Script({"broken": Behaviour(start_error="exec: no such file", start_exit_code=127)})
     async with a_world(script=script) as world:
