@@ -28,8 +28,10 @@ Map = dict[str, Any]
 
 
 def apply_strategic_patch(document: Map, patch: Map, definition: Definition) -> Map:
-    """The document of a built-in kind after the patch."""
-    return _merge_map(copy_plain(document), copy_plain(patch), definition)
+    """The document of a built-in kind after the patch; what the patch does not name may be the document's own."""
+    named = document.keys() if any(key.startswith("$") for key in patch) else patch.keys()
+    owned = {key: copy_plain(value) if key in named else value for key, value in document.items()}
+    return _merge_map(owned, copy_plain(patch), definition)
 
 
 def _merge_map(original: Map, patch: Map, definition: Definition | None) -> Map:

@@ -94,6 +94,12 @@ def check_size(body: bytes) -> None:
         raise errors.request_entity_too_large(f"limit is {limits.BODY_BYTES}")
 
 
+def is_exact(body: bytes) -> bool:
+    """Whether a JSON body is just as it would be written, so that no key comes twice. Looks at what has been decoded
+    once before."""
+    return msgspec.json.encode(msgspec.json.decode(body)) == body
+
+
 def parse_json(body: bytes, *, mark: bool) -> Any:
     """Raises Unparsable."""
     try:

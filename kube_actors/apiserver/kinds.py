@@ -99,6 +99,11 @@ class Kind:
         return found if self._conversion is None else self._conversion.inward(found)
 
     @property
+    def converts(self) -> bool:
+        """Whether it is stored in another version than this one."""
+        return self._conversion is not None
+
+    @property
     def merge_type(self) -> merge_types.MergeType:
         """How its fields are owned and merged; compiled at first use."""
         if self._merge_type is None:

@@ -19,10 +19,22 @@ from kube_actors.apiserver.kinds import Kind
 from kube_actors.apiserver.shape import Duplicates, WrongType
 
 JSONObject = dict[str, Any]
-Apply = Callable[[JSONObject], JSONObject]
 
 _MANAGED = managing.KEY.encode()
 _OPERATION_FIELDS = ("op", "path", "from", "value")
+
+
+class Apply:
+    """A patch as a function on objects; touched are the top-level keys that it may change, None for any."""
+
+    __slots__ = ("_change", "touched")
+
+    def __init__(self, change: Callable[[JSONObject], JSONObject], touched: frozenset[str] | None = None) -> None:
+        self._change = change
+        self.touched = touched
+
+    def __call__(self, old: JSONObject) -> JSONObject:
+        return self._change(old)
 
 
 async def patch(call: Call) -> Answer:
@@ -49,17 +61,18 @@ def applier(call: Call, kind: Kind) -> Apply:
             most = f"The allowed maximum operations in a JSON patch is {limits.PATCH_OPERATIONS}"
             raise errors.request_entity_too_large(f"{most}, got {len(operations)}")
         _check_depth(operations)
-        return lambda old: _nested(_object(patches.apply_json_patch(old, operations)), len(operations))
+        return Apply(lambda old: _nested(_object(patches.apply_json_patch(old, operations)), len(operations)))
     if media not in (messages.MERGE_PATCH, messages.STRATEGIC_PATCH):
         raise _unsupported()
     if kind.resource.custom and media == messages.STRATEGIC_PATCH:
         raise errors.unsupported_media_type((messages.JSON_PATCH, messages.MERGE_PATCH, messages.APPLY_PATCH))
     change = patches.decode_merge_patch(body)
     _check_depth(change)
+    touched = None if any(key.startswith("$") for key in change) else frozenset(change)
     if media == messages.MERGE_PATCH:
-        return lambda old: _object(patches.apply_merge_patch(old, change))
+        return Apply(lambda old: _object(patches.apply_merge_patch(old, change)), touched)
     definition = kind.definition
-    return lambda old: strategic.apply_strategic_patch(old, change, definition)
+    return Apply(lambda old: strategic.apply_strategic_patch(old, change, definition), touched)
 
 
 def _check_depth(value: Any) -> None:
@@ -104,7 +117,7 @@ def patched(call: Call, kind: Kind, apply: Apply, old: JSONObject) -> JSONObject
     _check_type(call, kind, raw)
     problems: list[str] = []
     try:
-        found = kind.conform(raw, problems)
+        found = _conform(call, kind, raw, apply.touched, problems)
     except WrongType as error:
         raise _unreadable(raw, str(error)) from None
     problems = [*_duplicates(call), *sorted(problems)]
@@ -117,6 +130,24 @@ def patched(call: Call, kind: Kind, apply: Apply, old: JSONObject) -> JSONObject
     if kept is not None:
         found["metadata"][managing.KEY] = kept
     return found
+
+
+def _conform(
+    call: Call, kind: Kind, raw: JSONObject, touched: frozenset[str] | None, problems: list[str]
+) -> JSONObject:
+    """A patched object in canonical shape. What the patch left as it was stored has that shape already, so that a
+    status patch does not read the spec again."""
+    if touched is None or kind is not call.kind or kind.resource.custom or kind.converts:
+        return kind.conform(raw, problems)
+    left = raw.keys() - touched - _HEAD
+    read = kind.conform({key: value for key, value in raw.items() if key not in left}, problems)
+    found = {key: raw[key] if key in left else read[key] for key in raw if key in left or key in read}
+    for key, value in read.items():
+        found.setdefault(key, value)
+    return found
+
+
+_HEAD = frozenset({"kind", "apiVersion", "metadata"})
 
 
 def _check_type(call: Call, kind: Kind, raw: JSONObject) -> None:
@@ -187,7 +218,7 @@ def _duplicates(call: Call) -> list[str]:
         return problems
     if bodies.media_type(call.request.content_type) == messages.JSON_PATCH:
         _note_operations(call.request.body, problems)
-    else:
+    elif not bodies.is_exact(call.request.body):
         _collect(_marked(call.request.body), "", problems)
     return problems
 

@@ -81,6 +81,7 @@ class NodeJudge:
         self._store = store
         self._rules: list[Rule] = []
         self._read: dict[str, tuple[int, str, frozenset[Reference]]] = {}
+        self._found: dict[tuple[str, str, Reference], str] = {}
 
     async def decide(self, asked: Attributes) -> Decision:
         """See the module."""
@@ -161,13 +162,26 @@ class NodeJudge:
         return Decision(asked.verb in _OWN_VERBS)
 
     async def _refers(self, namespace: str, node: str, reference: Reference) -> bool:
-        """Whether a pod on the node needs this object."""
+        """Whether a pod on the node needs this object. The pod that did at the last asking is looked at first: many
+        ask for the same, and there may be thousands of pods."""
+        asked = (namespace, node, reference)
+        last = self._found.get(asked)
+        if last is not None:
+            known = await self._store.get(last)
+            if known is not None and self._needs(known, node, reference):
+                return True
         page = await self._store.list(f"/registry/core/pods/{namespace}/")
         for entry in page.entries:
-            where, needs = self._about(entry)
-            if where == node and reference in needs:
+            if self._needs(entry, node, reference):
+                if len(self._found) >= limits.POD_REFERENCES:
+                    self._found.clear()
+                self._found[asked] = entry.key
                 return True
         return False
+
+    def _needs(self, entry: Entry, node: str, reference: Reference) -> bool:
+        where, needs = self._about(entry)
+        return where == node and reference in needs
 
     def _about(self, entry: Entry) -> tuple[str, frozenset[Reference]]:
         """Where a pod is and what it refers to, read once a revision."""

@@ -94,6 +94,23 @@ def deployment() -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize("media", ["merge-patch", "strategic-merge-patch"])
+async def test_a_status_patch_leaves_the_rest_as_it_is(
+    autojump_clock: MockClock, api: RunningAPIServer, media: str
+) -> None:
+    made = await api.create(deployment())
+    patch = {"status": {"replicas": 2, "readyReplicas": 0, "nonsense": 1}, "spec": {"replicas": 7}}
+    where = {"name": "web", "subresource": "status", "content_type": f"application/{media}+json"}
+    told = await api.ask("patch", "deployments", body={"status": patch["status"]}, **where)
+    assert told["status"] == {"replicas": 2}
+    assert (told["spec"], list(told)) == (made["spec"], list(made))
+    assert (await api.ask("patch", "deployments", body=patch, **where))["spec"] == made["spec"]
+    with pytest.raises(ApiError):
+        await api.ask("patch", "deployments", body={"spec": {"replicas": "x"}, "status": {"replicas": 3}}, **where)
+    with pytest.raises(ApiError):
+        await api.ask("patch", "deployments", body={"status": {"replicas": "x"}}, **where)
+
+
 async def test_status_and_spec_are_written_apart(autojump_clock: MockClock, api: RunningAPIServer) -> None:
     made = await api.create({**deployment(), "status": {"replicas": 9}})
     assert made["status"] == {}
