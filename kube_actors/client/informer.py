@@ -24,9 +24,9 @@ from kube_actors.api.messages import WatchEvent
 from .answers import ObjectList
 from .cache import Cache, Indexer
 from .client import Client
-from .decoding import decode
 from .kinds import key_of, resource_version_of
 from .reflector import Selection, reflect
+from .sharing import decode_shared
 
 T = TypeVar("T")
 
@@ -142,7 +142,7 @@ class Informer(Generic[T]):
     def _take(self, event: WatchEvent) -> None:
         assert self._type is not None
         self.events += 1
-        value = decode(event.object, self._type)
+        value = decode_shared(event.object, self._type)
         key = key_of(value)
         if self._initial is not None:
             if event.type == "DELETED":

@@ -83,3 +83,9 @@ LEASE_RETRY_SECONDS = 2.0
 LEASE_JITTER = 1.2
 LEASE_RELEASE_SECONDS = 5.0
 """Time for giving the lease back on the way out, when everything else is cancelled already."""
+
+SHARED_OBJECTS = 256
+"""Objects decoded last that informers of one process share; enough for the batches in which watchers take turns."""
+
+SHARED_OBJECT_BYTES = 16 * 1024
+"""Larger objects are not kept for others."""
