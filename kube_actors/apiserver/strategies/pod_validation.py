@@ -8,6 +8,7 @@ from kube_actors.apiserver.meta import annotations_problems, labels_problems
 from kube_actors.apiserver.strategies import (
     checks,
     container_validation,
+    known_specs,
     placement_validation,
     pod_resource_validation,
     pod_security_validation,
@@ -28,7 +29,7 @@ def pod_problems(pod: JSONObject) -> Problems:
     if mirror is not None and not spec.get("nodeName"):
         text = "must set spec.nodeName if mirror pod annotation is set"
         found.append(fields.invalid(f"metadata.annotations[{_MIRROR}]", mirror, text))
-    found += spec_problems(spec, "spec")
+    found += known_specs.problems(spec, spec_problems)
     if spec.get("nodeName") and spec.get("schedulingGates"):
         text = "cannot be set until all schedulingGates have been cleared"
         found.append(fields.forbidden("spec.nodeName", text))
