@@ -185,11 +185,13 @@ class ListType(MergeType):
                 found[key] = value[key]
             elif key in self.defaults:
                 found[key] = self.defaults[key]
-            else:
-                raise Untypable(
-                    f'associative list with keys has an element that omits key field "{key}" '
-                    "(and doesn't have default value)"
-                )
+        # A key that is left out tells an element from one that has it, so it need not be there: but one of them must.
+        if not found:
+            shown = " ".join(f'"{key}"' for key in keys)
+            raise Untypable(
+                f"associative list with keys has an element that omits all key fields [{shown}] "
+                "(and doesn't have default values for any key fields)"
+            )
         return key_element(found)
 
     def indexed(self, value: Any) -> dict[str, list[Any]]:

@@ -15,6 +15,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FORM: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:([Zz])|([+-])(\d\d):(\d\d))", re.ASCII
 )
+_FIRST: Final = -62135596800
+_LAST: Final = 253402300799
 _CACHE_SIZE = 4096
 
 
@@ -38,9 +40,21 @@ def _format_second(seconds: int) -> str:
     return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
 
 
-@functools.lru_cache(maxsize=_CACHE_SIZE)
 def parse_time(text: str) -> float:
     """Unix seconds, with the fraction if there is one; TimeError for anything else."""
+    seconds, fraction = _parse(text)
+    return seconds + float(f"0.{fraction}") if fraction else float(seconds)
+
+
+def normal_micro_time(text: str) -> str:
+    """The same moment in UTC to the microsecond, exactly: a float is too coarse for the years far from 1970."""
+    seconds, fraction = _parse(text)
+    return f"{_format_second(seconds)[:-1]}.{fraction[:6].ljust(6, '0')}Z"
+
+
+@functools.lru_cache(maxsize=_CACHE_SIZE)
+def _parse(text: str) -> tuple[int, str]:
+    """Whole Unix seconds and the digits of the fraction; TimeError for anything else."""
     match = _FORM.fullmatch(text)
     if match is None:
         raise TimeError(f"{text!r} is no RFC 3339 time")
@@ -53,7 +67,9 @@ def parse_time(text: str) -> float:
     if sign:
         offset = int(hours) * 3600 + int(minutes) * 60
         seconds += -offset if sign == "+" else offset
-    return seconds + float(f"0.{fraction}") if fraction else float(seconds)
+        if not _FIRST <= seconds <= _LAST:
+            raise TimeError(f"{text!r} lies outside the years 1 to 9999")
+    return seconds, fraction or ""
 
 
 def age(text: str | None, now: float) -> float:

@@ -73,7 +73,7 @@ def validate(meta: JSONObject, strategy: Strategy, *, namespaced: bool, generate
             found += [fields.invalid("metadata.namespace", namespace, t) for t in names.dns_label(namespace)]
     elif namespace:
         found.append(fields.forbidden("metadata.namespace", "not allowed on this type"))
-    return found + validate_common(meta)
+    return found + validate_common(meta, core_finalizers=strategy.core_finalizers)
 
 
 def _masked(prefix: str) -> str:
@@ -81,7 +81,7 @@ def _masked(prefix: str) -> str:
     return prefix[:-1] + "a" if prefix.endswith("-") and len(prefix) > 1 else prefix
 
 
-def validate_common(meta: JSONObject) -> list[FieldError]:
+def validate_common(meta: JSONObject, *, core_finalizers: bool = True) -> list[FieldError]:
     """Labels, annotations, owners and finalizers, on create and update alike."""
     found: list[FieldError] = []
     owners = meta.get("ownerReferences")
@@ -89,7 +89,7 @@ def validate_common(meta: JSONObject) -> list[FieldError]:
         found += _owner_problems(owners)
     if "finalizers" in meta:
         for index, finalizer in enumerate(meta["finalizers"]):
-            found += _finalizer_problems(finalizer, f"metadata.finalizers[{index}]")
+            found += _finalizer_problems(finalizer, f"metadata.finalizers[{index}]", core_finalizers)
     if meta.get("labels"):
         found += labels_problems(meta["labels"], "metadata.labels")
     if meta.get("annotations"):
@@ -151,14 +151,16 @@ def go_owner(owner: JSONObject) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode({key: owner[key] for key in order if key in owner}))
 
 
-def _finalizer_problems(name: str, path: str) -> list[FieldError]:
+def _finalizer_problems(name: str, path: str, core: bool) -> list[FieldError]:
     found = [fields.invalid(path, name, text) for text in names.qualified_name(name)]
-    if not found and "/" not in name and name not in STANDARD_FINALIZERS:
+    if core and not found and "/" not in name and name not in STANDARD_FINALIZERS:
         found.append(fields.invalid(path, name, "name is neither a standard finalizer name nor is it fully qualified"))
     return found
 
 
-def validate_update(meta: JSONObject, old: JSONObject, *, namespaced: bool, whole: bool = False) -> list[FieldError]:
+def validate_update(
+    meta: JSONObject, old: JSONObject, strategy: Strategy, *, namespaced: bool, whole: bool = False
+) -> list[FieldError]:
     """As apimachinery's ValidateObjectMetaUpdate, after prepare_update.
 
     whole is for kinds whose own update rules look at all of the new object's metadata once more.
@@ -180,5 +182,5 @@ def validate_update(meta: JSONObject, old: JSONObject, *, namespaced: bool, whol
         if meta.get(key, "") != old.get(key, "") and (key != "namespace" or namespaced):
             found.append(fields.invalid(f"metadata.{key}", meta.get(key, ""), "field is immutable"))
     # Kubernetes checks these in the registry and again in the strategy, and names each finding as often.
-    common = validate_common(meta)
+    common = validate_common(meta, core_finalizers=strategy.core_finalizers)
     return found + found + common * (4 if whole else 3) if common else found + found

@@ -201,7 +201,11 @@ def validate(call: Call, new: JSONObject, old: JSONObject) -> None:
     """Raises a 422 when the new state is not valid or may not follow the old one."""
     kind, strategy = call.kind, call.kind.strategy
     problems = meta.validate_update(
-        new["metadata"], old["metadata"], namespaced=kind.namespaced, whole=kind.resource.plural in _CHECKED_WHOLE
+        new["metadata"],
+        old["metadata"],
+        strategy,
+        namespaced=kind.namespaced,
+        whole=kind.resource.plural in _CHECKED_WHOLE,
     )
     if call.request.subresource == "status" and kind.has_status:
         problems += strategy.validate_status(new, old)

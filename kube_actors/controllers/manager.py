@@ -27,7 +27,7 @@ from .endpointslice import EndpointSlices
 from .eviction import TaintEviction
 from .mirroring import Mirroring
 from .namespace import Namespaces
-from .protection import ClaimProtection, VolumeProtection
+from .protection import AttributesClassProtection, ClaimProtection, VolumeProtection
 from .quota import ResourceQuotas
 from .quota_feed import QuotaFeed
 from .replicaset import ReplicaSets, ReplicationControllers
@@ -133,6 +133,7 @@ CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "disruption-controller": lambda options: Disruptions(),
     "persistentvolumeclaim-protection-controller": lambda options: ClaimProtection(),
     "persistentvolume-protection-controller": lambda options: VolumeProtection(),
+    "volumeattributesclass-protection-controller": lambda options: AttributesClassProtection(),
     "clusterrole-aggregation-controller": lambda options: ClusterRoleAggregation(),
     "service-cidr-controller": lambda options: ServiceCIDRs(),
     "resourcequota-controller": lambda options: ResourceQuotas(),
@@ -150,6 +151,7 @@ LATE = frozenset(
         "disruption-controller",
         "persistentvolumeclaim-protection-controller",
         "persistentvolume-protection-controller",
+        "volumeattributesclass-protection-controller",
         "clusterrole-aggregation-controller",
         "service-cidr-controller",
         "resourcequota-controller",

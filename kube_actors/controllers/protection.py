@@ -1,7 +1,8 @@
-"""Storage in use is not taken away: finalizers hold a claim while a pod uses it and a volume while it is bound. Pure.
+"""Storage in use is not taken away: a claim while a pod uses it, a volume while it is bound, a class of attributes
+while a claim or a volume names it. Pure.
 
-Owns the finalizers kubernetes.io/pvc-protection and kubernetes.io/pv-protection (KEP-498 and KEP-499): put on where
-admission did not, taken off once nothing uses the object any more.
+Owns the finalizers kubernetes.io/pvc-protection, pv-protection and vac-protection (KEP-498, KEP-499 and KEP-3751): put
+on where admission did not, taken off once nothing uses the object any more.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, structs
 
 from kube_actors.api.types.core_v1 import PersistentVolume, PersistentVolumeClaim, Pod
+from kube_actors.api.types.storage_v1 import VolumeAttributesClass
 
 from . import pods
 from .contract import NOTHING, Caches, Call, Outcome, Plan, Source, Update, own_key
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"
+CLASS_FINALIZER = "kubernetes.io/vac-protection"
 CLAIM_INDEX = "claim"
+CLASS_INDEX = "attributes class"
 
 
 class Observed(Struct, frozen=True, kw_only=True):
@@ -140,6 +144,53 @@ class VolumeProtection:
         if volume is None:
             return None
         return Observed(obj=volume, finalizer=VOLUME_FINALIZER, used=volume.status.phase == "Bound")
+
+    def plan(self, observed: Observed) -> Plan:
+        return plan(observed)
+
+
+def _classes_of_volume(volume: PersistentVolume) -> list[str]:
+    name = volume.spec.volume_attributes_class_name
+    return [name] if name else []
+
+
+def _classes_of_claim(claim: PersistentVolumeClaim) -> list[str]:
+    """What a claim wants, what it has, and what it is on its way to."""
+    status = claim.status
+    underway = status.modify_volume_status
+    target = underway.target_volume_attributes_class_name if underway is not None else None
+    names = (claim.spec.volume_attributes_class_name, status.current_volume_attributes_class_name, target)
+    return sorted({name for name in names if name})
+
+
+def _named(obj: Any, _: Caches) -> list[str]:
+    return _classes_of_claim(obj) if isinstance(obj, PersistentVolumeClaim) else _classes_of_volume(obj)
+
+
+class AttributesClassProtection:
+    """The VolumeAttributesClass protection controller."""
+
+    name = "volumeattributesclass-protection-controller"
+    component = "volumeattributesclass-protection-controller"
+    workers = 1
+
+    def sources(self) -> tuple[Source, ...]:
+        return (
+            Source(kind=VolumeAttributesClass, keys=own_key),
+            Source(kind=PersistentVolume, keys=_named, indexes=((CLASS_INDEX, _classes_of_volume),)),
+            Source(kind=PersistentVolumeClaim, keys=_named, indexes=((CLASS_INDEX, _classes_of_claim),)),
+        )
+
+    def initial(self, caches: Caches) -> Iterable[str]:
+        return [found.metadata.name for found in caches.list(VolumeAttributesClass)]
+
+    def observe(self, key: str, caches: Caches, now: float) -> Observed | None:
+        found = caches.get(VolumeAttributesClass, key)
+        if found is None:
+            return None
+        kinds = (PersistentVolume, PersistentVolumeClaim)
+        used = any(caches.by_index(kind, CLASS_INDEX, key) for kind in kinds)
+        return Observed(obj=found, finalizer=CLASS_FINALIZER, used=used)
 
     def plan(self, observed: Observed) -> Plan:
         return plan(observed)

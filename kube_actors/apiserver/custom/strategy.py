@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kube_actors.api import field_errors as fields
 from kube_actors.api.field_errors import NO_FIELD, FieldError
+from kube_actors.apiserver import meta
 from kube_actors.apiserver.custom import jsonpath, values
 from kube_actors.apiserver.strategies.base import Problems, Strategy
 
@@ -32,6 +33,7 @@ class CustomStrategy(Strategy):
 
     generation = True
     unconditional_update = False
+    core_finalizers = False
     field_complaint = "field label not supported: {field}"
 
     def __init__(self, schema: Mapping[str, Any], version: Mapping[str, Any], warning: str) -> None:
@@ -56,6 +58,19 @@ class CustomStrategy(Strategy):
         before, after = old["metadata"], new["metadata"]
         kept = {key: after[key] for key in ("managedFields", "resourceVersion") if key in after}
         new["metadata"] = {**{key: value for key, value in before.items() if key != "managedFields"}, **kept}
+
+    def warnings(self, obj: JSONObject, old: JSONObject | None) -> list[str]:
+        """A finalizer without a domain is allowed, but may be somebody else's too."""
+        names = obj["metadata"].get("finalizers")
+        if not names:
+            return []
+        before = old["metadata"].get("finalizers", ()) if old else ()
+        return [
+            f"metadata.finalizers: {fields.quote(name)}: prefer a domain-qualified finalizer name including a path (/) "
+            "to avoid accidental conflicts with other finalizer writers"
+            for name in sorted(set(names).difference(before))
+            if "/" not in name and name not in meta.STANDARD_FINALIZERS
+        ]
 
     def validate_create(self, obj: JSONObject) -> Problems:
         return self._validate(obj, values.MISSING)

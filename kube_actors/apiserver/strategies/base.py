@@ -52,6 +52,9 @@ class Strategy:
     errors_of: ClassVar[str] = ""
     """The kind that an Invalid answer names, where it is not the one that was asked about."""
 
+    core_finalizers: ClassVar[bool] = True
+    """Whether a finalizer without a domain has to be one of Kubernetes' own."""
+
     def name_problems(self, name: str) -> list[str]:
         """What is wrong with a name of this kind."""
         return names.dns_subdomain(name)

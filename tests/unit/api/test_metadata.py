@@ -4,7 +4,7 @@ import pytest
 
 from kube_actors.api import conditions, owners
 from kube_actors.api.dynamic import Dynamic
-from kube_actors.api.time import TimeError, age, format_micro_time, format_time, parse_time
+from kube_actors.api.time import TimeError, age, format_micro_time, format_time, normal_micro_time, parse_time
 from kube_actors.api.types.apps_v1 import DeploymentCondition, ReplicaSet
 from kube_actors.api.types.core_v1 import NodeCondition, Pod, PodCondition
 from kube_actors.api.types.meta_v1 import ObjectMeta
@@ -33,7 +33,24 @@ def test_parsing(text, seconds):
     assert parse_time(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "now", "2026-11-24", "2026-11-24T15:04:05", "2026-13-24T15:04:05Z", "٢026"])
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("0001-01-01T00:00:00.000005Z", "0001-01-01T00:00:00.000005Z"),
+        ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
+        ("2026-11-24T16:04:05.5+01:00", "2026-11-24T15:04:05.500000Z"),
+        ("2026-11-24T15:04:05.9999999Z", "2026-11-24T15:04:05.999999Z"),
+        ("2026-11-24T15:04:05Z", "2026-11-24T15:04:05.000000Z"),
+    ],
+)
+def test_micro_times_keep_every_microsecond(text, normal):
+    assert normal_micro_time(text) == normal
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "0001-01-01T00:00:00+01:00", "now", "2026-11-24", "2026-11-24T15:04:05", "2026-13-24T15:04:05Z", "٢026"],
+)
 def test_what_is_no_time(text):
     with pytest.raises(TimeError):
         parse_time(text)

@@ -301,3 +301,20 @@ async def test_custom_resources_merge_by_their_schema(autojump_clock: MockClock,
     with pytest.raises(ApiError) as refused:
         await apply(api, {**foo, "spec": {"plain": ["2"]}}, "m2")
     assert 'conflict with "m1": .spec.plain' in refused.value.message
+
+
+async def test_an_element_may_leave_out_some_of_its_keys(api: RunningAPIServer) -> None:
+    """A device of a claim has a share only where it is shared."""
+    kind = {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "metadata": {"name": "x"}}
+    request = {"name": "r", "exactly": {"deviceClassName": "c"}}
+    await api.create({**kind, "spec": {"devices": {"requests": [request]}}})
+    device = {"driver": "d.io", "pool": "p", "device": "one"}
+    allocation = {"devices": {"results": [{**device, "request": "r"}]}}
+    await merge(api, "ResourceClaim", {"status": {"allocation": allocation}}, subresource="status")
+    status = {"devices": [{**device, "data": {"a": 1}}]}
+    found = await apply(api, {**kind, "status": status}, subresource="status")
+    assert found["status"]["devices"] == status["devices"]
+    mine = next(entry for entry in found["metadata"]["managedFields"] if entry["operation"] == "Apply")
+    assert 'k:{"device":"one","driver":"d.io","pool":"p"}' in mine["fieldsV1"]["f:status"]["f:devices"]
+    with pytest.raises(ApiError, match=r'omits all key fields \["driver" "device" "pool" "shareID"\]'):
+        await apply(api, {**kind, "status": {"devices": [{"data": {"a": 1}}]}}, subresource="status")

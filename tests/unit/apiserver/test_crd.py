@@ -84,6 +84,20 @@ async def test_objects_are_pruned_defaulted_and_validated(autojump_clock: MockCl
         assert strict.endswith('strict decoding error: unknown field "spec.bogus"')
 
 
+async def test_a_finalizer_of_an_object_needs_no_domain(autojump_clock: MockClock) -> None:
+    async with running_apiserver() as api:
+        await establish(api, definition())
+        held = widget()
+        held["metadata"]["finalizers"] = ["test-finalizer"]
+        assert (await api.create(held))["metadata"]["finalizers"] == ["test-finalizer"]
+        patch = {"metadata": {"finalizers": ["test-finalizer", "another"]}}
+        found = await api.ask("patch", "Widget", "default", "w", body=patch, content_type=MERGE_PATCH)
+        assert found["metadata"]["finalizers"] == ["test-finalizer", "another"]
+        held["metadata"] = {"name": "x", "finalizers": ["not a name"]}
+        with pytest.raises(ApiError, match="name part must consist of"):
+            await api.create(held)
+
+
 async def test_status_is_written_apart_and_generation_counts_the_rest(autojump_clock: MockClock) -> None:
     async with running_apiserver() as api:
         await establish(api, definition(version(subresources={"status": {}})))

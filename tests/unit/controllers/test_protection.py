@@ -60,6 +60,22 @@ async def test_a_volume_that_is_not_bound_goes(autojump_clock: Any) -> None:
         await world.until(lambda: gone(world, "PersistentVolume", "pv"))
 
 
+async def test_a_class_of_attributes_goes_once_no_claim_names_it(autojump_clock: Any) -> None:
+    kind = "VolumeAttributesClass"
+    async with running() as world:
+        for name in ("idle", "gold"):
+            made = {"apiVersion": "storage.k8s.io/v1", "kind": kind, "metadata": {"name": name}, "driverName": "d.io"}
+            await world.api.create({**made, "parameters": {"a": "b"}})
+        await world.api.create({**CLAIM, "spec": {**CLAIM["spec"], "volumeAttributesClassName": "gold"}})
+        await trio.testing.wait_all_tasks_blocked()
+        for name in ("idle", "gold"):
+            await world.api.delete(kind, name)
+        await world.until(lambda: gone(world, kind, "idle"))
+        assert not await gone(world, kind, "gold")
+        await world.api.delete("PersistentVolumeClaim", "data", "default")
+        await world.until(lambda: gone(world, kind, "gold"))
+
+
 def role(name: str, resource: str, **labels: str) -> dict[str, Any]:
     rules = [{"apiGroups": [""], "resources": [resource], "verbs": ["get"]}]
     metadata = {"name": name, "labels": labels}
