@@ -176,7 +176,7 @@ class Tokens:
 
     def _is_gone(self, meta: JSONObject) -> bool:
         deleted = meta.get("deletionTimestamp")
-        return bool(deleted) and self._clock.now() > time.parse_time(deleted) + LEEWAY_SECONDS
+        return deleted is not None and self._clock.now() > time.parse_time(deleted) + LEEWAY_SECONDS
 
     def pages(self, address: str) -> dict[str, Callable[[], Answer]]:
         """The documents with which others verify our tokens, by path."""
