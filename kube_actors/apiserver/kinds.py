@@ -5,13 +5,13 @@ Owns the book of kinds, seeded from the resource table and open to custom resour
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from kube_actors.api import merge_types, schema
 from kube_actors.api.fieldsets import FieldSet
 from kube_actors.api.messages import WatchEvent
 from kube_actors.api.resources import Resource, Resources
-from kube_actors.apiserver import conversions, encoding
+from kube_actors.apiserver import conversions, encoding, limits
 from kube_actors.apiserver.shape import Place, Shape, compiled
 from kube_actors.apiserver.strategies import strategy_for
 from kube_actors.apiserver.strategies.base import JSONObject, Strategy
@@ -22,6 +22,7 @@ class Kind:
     """One served resource."""
 
     __slots__ = (
+        "_canonical",
         "_conversion",
         "_merge_type",
         "_shape",
@@ -58,6 +59,7 @@ class Kind:
         self._shape: Shape | None = None
         self.last_event: tuple[Event, WatchEvent] | None = None  # of the store, and as watchers see it
         self._zero: JSONObject | None = None
+        self._canonical: set[bytes] = set()  # specs that lately came in canonical shape
         self.known_fields: dict[bytes, FieldSet] = {}
         """The fields of specs lately created, by their bytes."""
         self._merge_type: merge_types.MergeType | None = None
@@ -97,6 +99,33 @@ class Kind:
         found["apiVersion"] = self.resource.api_version
         found.setdefault("metadata", {})
         return found if self._conversion is None else self._conversion.inward(found)
+
+    def conform_rest(self, body: JSONObject, left: Collection[str], problems: list[str]) -> JSONObject:
+        """As conform, but what is under these keys is canonical already and is taken as it is."""
+        read = self.conform({key: value for key, value in body.items() if key not in left}, problems)
+        found = {key: body[key] if key in left else read[key] for key in body if key in left or key in read}
+        for key, value in read.items():
+            found.setdefault(key, value)
+        return found
+
+    def conform_plain(self, body: JSONObject, problems: list[str]) -> JSONObject:
+        """As conform, of a body in which no key comes twice. A spec that was in canonical shape when it came before
+        is not read again: pods come by the thousand from one template, and a status is written with its spec."""
+        spec = body.get("spec")
+        if type(spec) is not dict or self.converts or self.resource.custom:
+            return self.conform(body, problems)
+        encoded = encoding.encode(spec)
+        shortest, longest = limits.KNOWN_SPEC_BYTES
+        if not shortest <= len(encoded) <= longest:
+            return self.conform(body, problems)
+        if encoded in self._canonical:
+            return self.conform_rest(body, ("spec",), problems)
+        found = self.conform(body, problems)
+        if not problems and encoding.encode(found.get("spec")) == encoded:
+            if len(self._canonical) >= limits.KNOWN_SPECS:
+                self._canonical.clear()
+            self._canonical.add(encoded)
+        return found
 
     @property
     def converts(self) -> bool:

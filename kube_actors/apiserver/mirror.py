@@ -32,6 +32,11 @@ class Mirror:
         self._reading = trio.Lock()
         self.version = 0
 
+    def is_empty(self) -> bool:
+        """Whether there is nothing under the prefix, as far as that can be said without waiting."""
+        stream = self._stream
+        return stream is not None and not self._known and stream.position >= self._store.revision
+
     async def read(self) -> Mapping[str, JSONObject]:
         """Every object under the prefix, as committed now."""
         stream = self._stream

@@ -140,11 +140,7 @@ def _conform(
     if touched is None or kind is not call.kind or kind.resource.custom or kind.converts:
         return kind.conform(raw, problems)
     left = raw.keys() - touched - _HEAD
-    read = kind.conform({key: value for key, value in raw.items() if key not in left}, problems)
-    found = {key: raw[key] if key in left else read[key] for key in raw if key in left or key in read}
-    for key, value in read.items():
-        found.setdefault(key, value)
-    return found
+    return kind.conform_rest(raw, left, problems)
 
 
 _HEAD = frozenset({"kind", "apiVersion", "metadata"})

@@ -20,6 +20,10 @@ class Late(Step):
         self._prefix = prefix
         self._load = load
 
+    def _idle(self, attempt: Attempt) -> bool:
+        """Whether there is surely no step, which can nearly always be told at once."""
+        return self.step is None and attempt.call.core.mirrors.of(self._prefix).is_empty()
+
     async def _loaded(self, attempt: Attempt) -> Step | None:
         if self.step is None and await attempt.call.core.mirrors.of(self._prefix).read():
             self.step = self._load()
@@ -30,6 +34,8 @@ class LateCompleting(Late):
     """A late step that completes."""
 
     async def complete(self, attempt: Attempt) -> None:
+        if self._idle(attempt):
+            return
         step = self.step or await self._loaded(attempt)
         if step is not None:
             await step.complete(attempt)
@@ -39,6 +45,8 @@ class LateChecking(Late):
     """A late step that checks."""
 
     async def check(self, attempt: Attempt) -> None:
+        if self._idle(attempt):
+            return
         step = self.step or await self._loaded(attempt)
         if step is not None:
             await step.check(attempt)

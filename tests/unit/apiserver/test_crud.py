@@ -160,3 +160,32 @@ async def test_the_servers_own_endpoint_may_be_on_loopback(autojump_clock: MockC
         assert found["endpoints"][0]["addresses"] == ["127.0.0.1"]
         found["metadata"] = {"name": "other"}
         assert (await api.send("create", "EndpointSlice", body=found)).status == 422
+
+
+async def test_a_spec_that_came_before_is_read_as_the_first_time(
+    autojump_clock: MockClock, api: RunningAPIServer
+) -> None:
+    container = {"name": "c", "image": "i", "args": ["x" * 200]}
+
+    def pod(name: str, **spec: Any) -> dict[str, Any]:
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name},
+            "spec": {"containers": [container], **spec},
+        }
+
+    def compact(obj: dict[str, Any]) -> bytes:
+        return json.dumps(obj, separators=(",", ":")).encode()
+
+    made = [await api.ask("create", "Pod", body=compact(pod(name))) for name in ("a", "b", "c")]
+    assert made[0]["spec"] == made[1]["spec"] == made[2]["spec"]
+    assert [list(one) for one in made] == [list(made[0])] * 3
+    strict: dict[str, Any] = {"field_validation": "Strict", "dry_run": ("All",)}
+    twice = compact(pod("d")).replace(b'"args"', b'"image":"i","args"')
+    for bad in (twice, compact(pod("d", nonsense=1))):
+        with pytest.raises(ApiError) as refused:
+            await api.ask("create", "Pod", body=bad, **strict)
+        assert "strict decoding error" in refused.value.message
+    same = await api.ask("create", "Pod", body=compact(pod("e", hostname="")), **strict)
+    assert same["spec"] == made[0]["spec"]
