@@ -129,6 +129,7 @@ class _Workers(Generic[Q, A]):
         self._nursery = nursery
         self._answer = answer
         self._idle: list[trio.lowlevel.Task] = []
+        self._dismissed = False
 
     def give(self, message: Ask[Q, A]) -> None:
         if self._idle:
@@ -137,7 +138,8 @@ class _Workers(Generic[Q, A]):
             self._nursery.start_soon(self._work, message)
 
     def dismiss(self) -> None:
-        """No more messages come: the idle ones end."""
+        """No more messages come: the idle ones end, and the others once they have answered."""
+        self._dismissed = True
         while self._idle:
             trio.lowlevel.reschedule(self._idle.pop(), outcome.Value(None))
 
@@ -147,7 +149,7 @@ class _Workers(Generic[Q, A]):
             while given is not None:
                 await self._answer(given)
                 given = None
-                if len(self._idle) >= limits.IDLE_WORKERS:
+                if self._dismissed or len(self._idle) >= limits.IDLE_WORKERS:
                     return
                 task = trio.lowlevel.current_task()
                 self._idle.append(task)

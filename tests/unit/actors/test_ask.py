@@ -114,9 +114,34 @@ async def test_serving_ends_when_the_mailbox_is_closed_and_empty() -> None:
     async def asker() -> None:
         answers.append(await ask(mailbox, 4))
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(asker)
-        await trio.testing.wait_all_tasks_blocked()
-        mailbox.close()
-        await serve(mailbox, double)
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(asker)
+            await trio.testing.wait_all_tasks_blocked()
+            mailbox.close()
+            await serve(mailbox, double)
     assert answers == [8]
+
+
+async def test_whoever_still_answers_when_the_mailbox_closes_ends_too() -> None:
+    mailbox: Asks = Mailbox()
+    closed = trio.Event()
+
+    async def slow(number: int) -> int:
+        await closed.wait()
+        return number
+
+    answers: list[int] = []
+
+    async def asker() -> None:
+        answers.append(await ask(mailbox, 4))
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(asker)
+            nursery.start_soon(serve, mailbox, slow)
+            await trio.testing.wait_all_tasks_blocked()
+            mailbox.close()
+            await trio.testing.wait_all_tasks_blocked()
+            closed.set()
+    assert answers == [4]

@@ -68,7 +68,7 @@ def requests(draw: st.DrawFn) -> Request:
         version=draw(st.sampled_from(["v1", "v1beta1"])),
         resource=draw(RESOURCES),
         namespace=draw(st.just("") | NAMES),
-        name="" if verb in ON_COLLECTIONS else draw(NAMES),
+        name="" if verb in ON_COLLECTIONS and not subresource else draw(NAMES),
         subresource=subresource,
         params=params,
         options=Options(**{name: draw(values) for name, values in options.items()}),
