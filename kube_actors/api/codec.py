@@ -36,6 +36,11 @@ def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
     return msgspec.json.Decoder(kind)
 
 
+def prepare(kind: type[Struct]) -> None:
+    """Make ready to decode a kind, so that its first object does not wait for that (some milliseconds for a Pod)."""
+    _decoder(kind)
+
+
 def encode(value: Any) -> bytes:
     """The JSON of a struct, a Dynamic or plain data."""
     return _encode(value.content if type(value) is Dynamic else value)

@@ -13,7 +13,7 @@ from pathlib import Path
 import trio
 
 from kube_actors.actors import Child, RestartPolicy, Supervisor, System
-from kube_actors.api import errors
+from kube_actors.api import codec, errors
 from kube_actors.api.messages import UserInfo
 from kube_actors.api.node_messages import NodeEndpoint, NodeGateway, NodeService
 from kube_actors.api.types.core_v1 import Node, Pod, Service, Taint
@@ -97,6 +97,7 @@ class Nodes:
             return
         self._cluster = await cluster_id(client_as(identity.ADMIN))
         informer: Informer[Pod] = Informer(client_as(identity.ADMIN), self._system, Pod)
+        codec.prepare(Pod)  # what nodes are for: the first pods shall not wait for it
         feed = SharedFeed(informer)
         supervisor.start("nodes/pods", lambda: informer, PATIENT)
         services: Informer[Service] = Informer(client_as(identity.ADMIN), self._system, Service)
