@@ -14,7 +14,6 @@ from kube_actors.actors import Entropy
 from kube_actors.api import errors
 from kube_actors.apiserver import encoding, limits
 from kube_actors.apiserver.core import Core
-from kube_actors.apiserver.memo import Memo
 from kube_actors.store.contract import RevisionConflict
 
 JSONObject = dict[str, Any]
@@ -36,14 +35,12 @@ class AddressBook:
     def __init__(self, entropy: Entropy, default: Network) -> None:
         self._entropy = entropy
         self._default = default
-        self._memo: Memo | None = None
 
     async def ranges(self, core: Core) -> Sequence[Network]:
         """Where addresses may come from: the server's own range first, then each ServiceCIDR that is ready."""
-        if self._memo is None:
-            self._memo = Memo(core.store, core.kinds.get(_GROUP, "v1", "servicecidrs").list_prefix(""))
+        mirror = core.mirrors.of(core.kinds.get(_GROUP, "v1", "servicecidrs").list_prefix(""))
         found = [self._default]
-        for cidr in await self._memo.read():
+        for cidr in (await mirror.read()).values():
             if cidr["metadata"]["name"] != _DEFAULT and _is_ready(cidr):
                 networks = [ip_network(text) for text in cidr["spec"]["cidrs"]]
                 found += [network for network in networks if network.version == self._default.version]

@@ -1,7 +1,7 @@
 """The objects under one prefix, decoded once and kept up with the store without a task of its own.
 
-As `Memo`, for collections that change while they are read on every write (namespaces, quotas, policies): a change
-costs one decode, not a list. Owns the watch and the decoded objects; whoever reads may keep what it derives by
+For collections that are read on every write, and change meanwhile (namespaces, quotas, policies): a change costs one
+decode, not a list. Owns the watch and the decoded objects; whoever reads may keep what it derives by
 `version`.
 """
 

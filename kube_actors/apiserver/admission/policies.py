@@ -5,6 +5,7 @@ Owns which policies with which bindings and parameters concern an attempt. What 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -30,7 +31,7 @@ class Misconfigured(Exception):
         self.by_binding = by_binding
 
 
-class Policy:
+class Policy(ABC):
     """A policy, compiled on first use. Kinds of policies add what they evaluate."""
 
     def __init__(self, obj: JSONObject) -> None:
@@ -71,8 +72,9 @@ class Policy:
             known[variable["name"]] = program.result_type
         return expressions.with_variables(env, known)
 
+    @abstractmethod
     def _compile(self, env: Any) -> None:
-        raise NotImplementedError(env)
+        """Compile what this kind of policy says."""
 
 
 class Binding:
