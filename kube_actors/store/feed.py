@@ -8,8 +8,6 @@ watches of one prefix, those that are filed (see `Sorter`) cost nothing while th
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import Self
 
 import trio
 
@@ -23,9 +21,10 @@ from kube_actors.store.contract import (
     WatchOverrun,
     WatchStatistics,
 )
+from kube_actors.store.stream import Stream
 
 
-class Watch:
+class Watch(Stream):
     """The `WatchStream` of every engine that keeps its state in this process."""
 
     __slots__ = (
@@ -107,23 +106,6 @@ class Watch:
         self._pending.clear()
         self._error = error
         self._wake()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Event:
-        try:
-            return await self.receive()
-        except StoreClosed:
-            raise StopAsyncIteration from None
 
     def _raise_error(self) -> None:
         if self._error is not None:

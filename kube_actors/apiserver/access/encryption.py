@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct, structs
@@ -24,16 +24,14 @@ from kube_actors.store.contract import (
     Page,
     RevisionConflict,
     Store,
-    StoreClosed,
     StoreError,
     StoreStatistics,
     WatchStatistics,
     WatchStream,
 )
+from kube_actors.store.stream import Stream
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 JSONObject = dict[str, Any]
@@ -238,7 +236,7 @@ class EncryptedStore:
         await self._inner.aclose()
 
 
-class _OpenedStream:
+class _OpenedStream(Stream):
     """A watch whose events are opened as they are read."""
 
     def __init__(self, inner: WatchStream, store: EncryptedStore) -> None:
@@ -260,23 +258,6 @@ class _OpenedStream:
 
     def close(self) -> None:
         self._inner.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Event:
-        try:
-            return await self.receive()
-        except StoreClosed:
-            raise StopAsyncIteration from None
 
 
 def _prefix(resource: str) -> str:

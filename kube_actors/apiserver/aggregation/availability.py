@@ -16,7 +16,7 @@ from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import RawRequest, Request
 from kube_actors.apiserver import backends, encoding, limits
 from kube_actors.apiserver.aggregation.book import GROUP, PREFIX, condition
-from kube_actors.apiserver.bootstrap import IDENTITY
+from kube_actors.apiserver.bootstrap import IDENTITY, replace
 from kube_actors.apiserver.core import Core
 from kube_actors.apiserver.dispatch import dispatch
 from kube_actors.store.contract import StoreError
@@ -58,14 +58,11 @@ async def publish(core: Core) -> None:
         "requestheader-uid-headers": json.dumps(["X-Remote-Uid"]),
         "requestheader-username-headers": json.dumps(["X-Remote-User"]),
     }
-    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": _CONFIG}, "data": data}
-    place = {"version": "v1", "resource": "configmaps", "namespace": "kube-system", "user": IDENTITY}
+    body = {"metadata": {"name": _CONFIG}, "data": data}
     try:
-        await dispatch(core, Request(verb="create", body=encoding.encode(body), **place))  # type: ignore[arg-type]
-    except ApiError as error:
-        if not error.is_already_exists:
-            return  # nobody can be told but those who look for it
-        await dispatch(core, Request(verb="update", name=_CONFIG, body=encoding.encode(body), **place))  # type: ignore[arg-type]
+        await replace(core, "", "v1", "configmaps", "kube-system", body)
+    except ApiError:
+        return  # nobody can be told but those who look for it
 
 
 async def _check(core: Core, service: JSONObject) -> None:

@@ -42,8 +42,8 @@ class CustomStrategy(Strategy):
         self._scale: JSONObject = (version.get("subresources") or {}).get("scale") or {}
         self._rules: Rules | None = None
         self._has_rules = has_rules(schema)
-        self.deprecation = warning  # type: ignore[misc]
-        self.selectable = {  # type: ignore[misc]
+        self.deprecation = warning
+        self.selectable = {
             path.lstrip("."): _getter(path)
             for path in (field["jsonPath"] for field in version.get("selectableFields") or ())
         }

@@ -7,7 +7,7 @@ at a clock or stores anything. The generic registry calls it in this order: `def
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from kube_actors.api import names
@@ -15,6 +15,8 @@ from kube_actors.api.field_errors import FieldError
 
 JSONObject = dict[str, Any]
 Problems = list[FieldError]
+Selectable = Mapping[str, Callable[[JSONObject], str]]
+"""Field labels, and how to read the value of each."""
 
 
 class Strategy:
@@ -37,10 +39,10 @@ class Strategy:
     resets_status: ClassVar[bool] = True
     """Whether a status sub-resource, where there is one, keeps status out of ordinary writes."""
 
-    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {}
+    selectable: Selectable = {}
     """Field labels beyond metadata.name and metadata.namespace, and how to read them."""
 
-    deprecation: ClassVar[str] = ""
+    deprecation: str = ""
     """A warning that goes with every answer about this kind."""
 
     keeps_status_on_create: ClassVar[bool] = False

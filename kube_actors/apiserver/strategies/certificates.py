@@ -8,12 +8,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
-from typing import ClassVar
 
 from kube_actors.api import field_errors as fields
 from kube_actors.api import names
-from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
+from kube_actors.apiserver.strategies.base import JSONObject, Problems, Selectable, Strategy
 
 USAGES = (
     "any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment",
@@ -33,7 +31,7 @@ class CertificateSigningRequestStrategy(Strategy):
     """The spec never changes; conditions and certificate are the sub-resources'."""
 
     field_complaint = "field label not supported: {field}"
-    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+    selectable: Selectable = {
         "spec.signerName": lambda obj: str((obj.get("spec") or {}).get("signerName", "")),
     }
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
-
 from kube_actors.apiserver.strategies import autoscaler_validation, checks
 from kube_actors.apiserver.strategies import object_validation as rules
-from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
+from kube_actors.apiserver.strategies.base import JSONObject, Problems, Selectable, Strategy
 
 
 class NodeStrategy(Strategy):
     """Node: the one kind whose status a create may bring."""
 
     field_complaint = "field label not supported: {field}"
-    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+    selectable: Selectable = {
         "spec.unschedulable": lambda obj: "true" if obj["spec"].get("unschedulable") else "false",
     }
     keeps_status_on_create = True

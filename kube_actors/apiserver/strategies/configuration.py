@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from typing import ClassVar
 
 from kube_actors.api import names
 from kube_actors.apiserver.strategies import access_validation, quota_validation
 from kube_actors.apiserver.strategies import object_validation as rules
-from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
+from kube_actors.apiserver.strategies.base import JSONObject, Problems, Selectable, Strategy
 
 
 class ConfigMapStrategy(Strategy):
@@ -26,7 +25,7 @@ class SecretStrategy(Strategy):
     """Secret: stringData is written into data and never shown."""
 
     field_complaint = "field label not supported: {field}"
-    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {"type": lambda obj: str(obj.get("type", ""))}
+    selectable: Selectable = {"type": lambda obj: str(obj.get("type", ""))}
 
     def default(self, obj: JSONObject) -> None:
         plain = obj.pop("stringData", None)
@@ -55,7 +54,7 @@ class EventStrategy(Strategy):
 
     create_on_update = True
     field_complaint = "field label not supported: {field}"
-    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+    selectable: Selectable = {
         **{f"involvedObject.{key}": _involved(key) for key in _REFERENCE},
         "reason": lambda obj: str(obj.get("reason", "")),
         "reportingComponent": lambda obj: str(obj.get("reportingComponent", "")),
@@ -72,7 +71,7 @@ class EventV1Strategy(EventStrategy):
 
     errors_of = "Event"
 
-    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+    selectable: Selectable = {
         **{f"regarding.{key}": _involved(key) for key in _REFERENCE},
         "reason": lambda obj: str(obj.get("reason", "")),
         "reportingController": lambda obj: str(obj.get("reportingComponent", "")),

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
-
 from kube_actors.apiserver.strategies import checks
 from kube_actors.apiserver.strategies import device_validation as rules
 from kube_actors.apiserver.strategies import slice_validation as slices
-from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
+from kube_actors.apiserver.strategies.base import JSONObject, Problems, Selectable, Strategy
 
 
 def default_device_spec(spec: JSONObject) -> None:
@@ -66,7 +63,7 @@ class ResourceSliceStrategy(Strategy):
 
     generation = True
     field_complaint = "field label not supported for {api_version}, Kind={kind}: {field}"
-    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+    selectable: Selectable = {
         "spec.nodeName": lambda obj: str((obj.get("spec") or {}).get("nodeName") or ""),
         "spec.driver": lambda obj: str((obj.get("spec") or {}).get("driver") or ""),
     }

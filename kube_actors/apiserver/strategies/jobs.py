@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
-
 from kube_actors.apiserver.strategies import job_validation as rules
 from kube_actors.apiserver.strategies import pod_defaults, pod_warnings
-from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
+from kube_actors.apiserver.strategies.base import JSONObject, Problems, Selectable, Strategy
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 JOB_NAME = "batch.kubernetes.io/job-name"
@@ -37,7 +34,7 @@ class JobStrategy(Strategy):
 
     generation = True
     field_complaint = 'field label "{field}" not supported for {kind}'
-    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+    selectable: Selectable = {
         "status.successful": lambda obj: str((obj.get("status") or {}).get("succeeded", 0)),
     }
 

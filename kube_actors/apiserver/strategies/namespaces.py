@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
-
 from kube_actors.api import names
 from kube_actors.apiserver.strategies import object_validation as rules
-from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
+from kube_actors.apiserver.strategies.base import JSONObject, Problems, Selectable, Strategy
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 
@@ -16,7 +13,7 @@ class NamespaceStrategy(Strategy):
     """See the module."""
 
     field_complaint = "field label not supported: {field}"
-    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+    selectable: Selectable = {
         "status.phase": lambda obj: str((obj.get("status") or {}).get("phase", "")),
         "name": lambda obj: str(obj["metadata"].get("name", "")),
     }

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
 
 from kube_actors.apiserver.strategies import pod_defaults, pod_updates, pod_validation, pod_warnings, qos
-from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
+from kube_actors.apiserver.strategies.base import JSONObject, Problems, Selectable, Strategy
 
 FINISHED = ("Succeeded", "Failed")
 
@@ -25,7 +24,7 @@ class PodStrategy(Strategy):
     generation = True
     returns_deleted = True
     field_complaint = "field label not supported: {field}"
-    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+    selectable: Selectable = {
         "spec.nodeName": _spec("nodeName"),
         "spec.host": _spec("nodeName"),  # what the first clients called it
         "spec.restartPolicy": _spec("restartPolicy"),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from ipaddress import ip_address
-from typing import ClassVar
 
 from kube_actors.api import names
 from kube_actors.apiserver.strategies import checks
 from kube_actors.apiserver.strategies import service_validation as rules
-from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
+from kube_actors.apiserver.strategies.base import JSONObject, Problems, Selectable, Strategy
 
 _AFFINITY_SECONDS = 10800
 ENDPOINTS_WARNING = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
@@ -46,7 +44,7 @@ class ServiceStrategy(Strategy):
     returns_deleted = True
     create_on_update = True
     field_complaint = "field label not supported: {field}"
-    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+    selectable: Selectable = {
         "spec.clusterIP": lambda obj: str(obj["spec"].get("clusterIP", "")),
         "spec.type": lambda obj: str(obj["spec"].get("type", "")),
     }

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
-
 from kube_actors.apiserver.strategies import checks, pod_defaults, pod_validation, pod_warnings
 from kube_actors.apiserver.strategies import workload_validation as rules
-from kube_actors.apiserver.strategies.base import JSONObject, Problems, Strategy
+from kube_actors.apiserver.strategies.base import JSONObject, Problems, Selectable, Strategy
 
 _TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
@@ -90,7 +87,7 @@ class ReplicationControllerStrategy(WorkloadStrategy):
     """ReplicationController: its selector and labels default to the template's labels."""
 
     field_complaint = "field label not supported: {field}"
-    selectable: ClassVar[dict[str, Callable[[JSONObject], str]]] = {
+    selectable: Selectable = {
         "status.replicas": lambda obj: str((obj.get("status") or {}).get("replicas", 0)),
     }
 
