@@ -16,16 +16,23 @@ from .config import DEFAULT_SERVICE_RANGE, AddressConfig, ConfigError
 SIMULATED_POD_RANGE = "10.128.0.0/9"
 """Wide, since thousands of simulated nodes each take a part; nothing is bound to it."""
 
+SCRIPTED_POD_RANGE = "10.64.0.0/12"
+"""Pods of scripted nodes: nobody listens there, and no other default range meets it."""
+
 LEAST_POD_BITS = 6
 """A node's part of the pod range has at least 2**6 addresses."""
 
 
 class Addresses(Struct, frozen=True, kw_only=True):
-    """The choice. pod_ranges has one range a node, in order; empty where the engine gives addresses itself."""
+    """The choice. pod_ranges has one range a node, in order; empty where the engine gives addresses itself.
+
+    Scripted nodes, which have no engine, share one range.
+    """
 
     tier: Tier
     services: str
     pod_ranges: tuple[str, ...] = ()
+    scripted: str = ""
     reservation: LoopbackRange | None = None
 
     def close(self) -> None:
@@ -49,7 +56,9 @@ def choose_tier(config: AddressConfig, *, listens: bool, engine: str) -> Tier:
     return "host" if obstacle_of("host") is None else "loopback"
 
 
-def choose(config: AddressConfig, tier: Tier, *, engine: str, nodes: int, earlier: str = "") -> Addresses:
+def choose(
+    config: AddressConfig, tier: Tier, *, engine: str, nodes: int, scripted: bool = False, earlier: str = ""
+) -> Addresses:
     """Ranges for a tier. `earlier` is a Service address that the store already holds; its range is used again.
 
     Raises ConfigError for a pod range too small for that many nodes, TierUnavailable when no slice is free.
@@ -57,7 +66,10 @@ def choose(config: AddressConfig, tier: Tier, *, engine: str, nodes: int, earlie
     if tier != "loopback":
         services = config.services or DEFAULT_SERVICE_RANGE
         pods = config.pods or SIMULATED_POD_RANGE
-        return Addresses(tier=tier, services=services, pod_ranges=_split(pods, nodes) if engine == "simulated" else ())
+        ranges = _split(pods, nodes) if engine == "simulated" else ()
+        return Addresses(
+            tier=tier, services=services, pod_ranges=ranges, scripted=SCRIPTED_POD_RANGE if scripted else ""
+        )
     reservation: LoopbackRange | None = None
     services, pods = config.services, config.pods
     if not services or not pods:
@@ -65,7 +77,8 @@ def choose(config: AddressConfig, tier: Tier, *, engine: str, nodes: int, earlie
         lower, upper = ipaddress.IPv4Network(reservation.network).subnets(prefixlen_diff=1)
         services, pods = services or str(lower), pods or str(upper)
     ranges = _split(pods, nodes) if engine == "simulated" else ()
-    return Addresses(tier=tier, services=services, pod_ranges=ranges, reservation=reservation)
+    played = SCRIPTED_POD_RANGE if scripted else ""
+    return Addresses(tier=tier, services=services, pod_ranges=ranges, scripted=played, reservation=reservation)
 
 
 def _slice_of(address: str) -> str | None:

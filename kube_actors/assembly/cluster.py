@@ -179,7 +179,7 @@ class Cluster:
             if config.encryption:
                 store = _encrypted(store, config, self.system)
             self.store = store
-            node_configs = config.node_configs()
+            engined = [node for node in config.node_configs() if not config.is_scripted(node)]
             # A bare API server opens no sockets for Services: its Service addresses are Kubernetes' own range.
             serves = config.listen is not None and not config.is_bare
             tier = addresses.choose_tier(config.addresses, listens=serves, engine=choice.name)
@@ -187,7 +187,8 @@ class Cluster:
                 config.addresses,
                 tier,
                 engine=choice.name,
-                nodes=len(node_configs),
+                nodes=len(engined),
+                scripted=bool(config.scripted.node_selector),
                 earlier=await _earlier_service_address(store),
             )
             stack.callback(self.addresses.close)
@@ -201,8 +202,8 @@ class Cluster:
                 engines.open_engines(
                     choice.name,
                     self.system,
-                    pod_ranges=self.addresses.pod_ranges,
-                    names=[node.name for node in node_configs],
+                    pod_ranges=self.addresses.pod_ranges[: len(engined)],
+                    names=[node.name for node in engined],
                     loopback=tier == "loopback",
                 )
             )

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from kube_actors._version import KUBERNETES_VERSION
+from kube_actors.api import selectors
 
 RuntimeName = Literal["auto", "docker", "podman", "simulated"]
 TierName = Literal["auto", "simulated", "loopback", "host"]
@@ -80,6 +81,35 @@ class ControllersConfig(Model, frozen=True, kw_only=True):
     periods: dict[str, float | str] = {}
 
 
+class ScriptedConfig(Model, frozen=True, kw_only=True):
+    """Nodes without an engine, whose pods do at once what an annotation says; for clusters of many or scripted pods.
+
+    Every Node with labels that nodeSelector matches is one: those of `nodes` are registered, others are adopted when
+    somebody creates them. Periods in seconds, or as "1.5s".
+    """
+
+    node_selector: str = ""
+    """Labels as in kubectl's -l; empty: there is no scripted node."""
+    annotation: str = "kube-actors/behaviour"
+    lease_period: float | str = 10.0
+    stop_after: float | str = 0.3
+    restart_period: float | str = 1.0
+    restarts: int = 8
+
+    def check(self) -> None:
+        try:
+            selectors.parse(self.node_selector)
+        except selectors.SelectorError as error:
+            raise ConfigError(f"scripted.nodeSelector: {error}; write labels as example.com/node=true") from None
+        if not self.annotation:
+            raise ConfigError("scripted.annotation: must not be empty; it names the annotation of pods to go by")
+        if self.restarts < 0:
+            raise ConfigError(f"scripted.restarts: {self.restarts} is negative; 0 never starts a container again")
+        seconds(self.lease_period, "scripted.leasePeriod")
+        seconds(self.stop_after, "scripted.stopAfter")
+        seconds(self.restart_period, "scripted.restartPeriod")
+
+
 class AuditConfig(Model, frozen=True, kw_only=True):
     """What is written down of requests over HTTP: an audit Policy or the path of one, and the file of JSON lines."""
 
@@ -103,6 +133,7 @@ class ClusterConfig(Model, frozen=True, kw_only=True):
     addresses: AddressConfig = AddressConfig()
     tokens: tuple[TokenConfig, ...] = ()
     controllers: ControllersConfig = ControllersConfig()
+    scripted: ScriptedConfig = ScriptedConfig()
     encryption: dict[str, Any] | str = ""
     """An EncryptionConfiguration, or the path of one: which resources are sealed in the store, and with which keys."""
     audit: AuditConfig = AuditConfig()
@@ -126,9 +157,15 @@ class ClusterConfig(Model, frozen=True, kw_only=True):
             expanded += [msgspec.structs.replace(node, name=name, count=1) for name in names]
         return tuple(expanded)
 
+    def is_scripted(self, node: NodeConfig) -> bool:
+        """Whether a node has no engine and plays its pods."""
+        selector = self.scripted.node_selector
+        return bool(selector) and selectors.parse(selector).matches(node.labels)
+
     def check(self) -> ClusterConfig:
         """This configuration, or ConfigError."""
         _check_nodes(self)
+        self.scripted.check()
         _check_names("without", self.without, COMPONENTS)
         if self.listen is not None:
             split_address(self.listen, "listen")

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -18,15 +19,16 @@ from kube_actors.api.messages import UserInfo
 from kube_actors.api.node_messages import NodeEndpoint, NodeGateway, NodeService
 from kube_actors.api.types.core_v1 import Node, Pod, Service, Taint
 from kube_actors.client import Client, Informer
-from kube_actors.kubelet import Dialer, NodeActor, RemoteNodes, RuntimeDialer, SharedFeed
+from kube_actors.kubelet import Dialer, NodeActor, RemoteNodes, RuntimeDialer, ScriptedNodes, ScriptRules, SharedFeed
 from kube_actors.kubelet import NodeConfig as KubeletConfig
 from netproxy.addresses import Tier
 from runtimes.contract import Runtime
 from runtimes.simulated import SimulatedRuntime
+from runtimes.simulated.addresses import AddressPool
 
 from . import identity
 from .addresses import Addresses
-from .config import ClusterConfig, ConfigError, NodeConfig
+from .config import ClusterConfig, ConfigError, NodeConfig, seconds
 from .engines import Engines
 from .host import host_address
 
@@ -54,6 +56,7 @@ class Nodes:
         self._makers: dict[str, Callable[[], NodeActor]] = {}
         self._cluster = ""
         self._services: Informer[Service] | None = None
+        self._played: tuple[str, ...] = ()
 
     def reach(self, node: NodeEndpoint) -> NodeService:
         """The service of a node of this process, else over HTTPS. Raises a 502 when there is no way."""
@@ -62,6 +65,8 @@ class Nodes:
             if isinstance(child.actor, NodeActor):
                 return child.actor.service
             raise errors.service_unavailable(f"node {node.name} is starting")
+        if node.name in self._played:
+            raise errors.service_unavailable(f"node {node.name} is scripted: its pods have no containers to speak to")
         if self.remote is not None:
             return self.remote.reach(node)
         raise errors.internal(f"node {node.name} is not known to this process, and no listener reaches others")
@@ -93,7 +98,7 @@ class Nodes:
         """Start every node of the configuration. They share one watch of all pods, dealt out by node name,
         and one of all Services."""
         wanted = config.node_configs()
-        if not wanted:
+        if not wanted and not config.scripted.node_selector:
             return
         self._cluster = await cluster_id(client_as(identity.ADMIN))
         informer: Informer[Pod] = Informer(client_as(identity.ADMIN), self._system, Pod)
@@ -103,10 +108,32 @@ class Nodes:
         services: Informer[Service] = Informer(client_as(identity.ADMIN), self._system, Service)
         self._services = services
         supervisor.start("nodes/services", lambda: services, PATIENT)
-        for place, node in enumerate(wanted):
+        engined = [node for node in wanted if not config.is_scripted(node)]
+        for place, node in enumerate(engined):
             make = self._maker(place, node, client_as, feed, data_dir)
             self._makers[node.name] = make
             self._children[node.name] = supervisor.start(f"node/{node.name}", make, PATIENT)
+
+        if config.scripted.node_selector:
+            scripted = self._scripted(config, client_as(identity.ADMIN), informer)
+            supervisor.start("nodes/scripted", lambda: scripted, PATIENT)
+
+    def _scripted(self, config: ClusterConfig, client: Client, pods: Informer[Pod]) -> ScriptedNodes:
+        wanted = config.scripted
+        rules = ScriptRules(
+            selector=wanted.node_selector,
+            annotation=wanted.annotation,
+            lease_seconds=seconds(wanted.lease_period, "scripted.leasePeriod"),
+            stop_seconds=seconds(wanted.stop_after, "scripted.stopAfter"),
+            restart_seconds=seconds(wanted.restart_period, "scripted.restartPeriod"),
+            restarts=wanted.restarts,
+        )
+        nodes = [self._scripted_settings(node) for node in config.node_configs() if config.is_scripted(node)]
+        self._played = tuple(node.name for node in nodes)
+        return ScriptedNodes(self._system, client, rules, nodes, pods, AddressPool(self._addresses.scripted))
+
+    def _scripted_settings(self, node: NodeConfig) -> KubeletConfig:
+        return _settings_of(node, dict(SIMULATED_CAPACITY), addresses=("127.0.0.1",))
 
     def _maker(
         self, place: int, node: NodeConfig, client_as: ClientAs, feed: SharedFeed, data_dir: Path | None
@@ -123,15 +150,10 @@ class Nodes:
 
     def _settings(self, place: int, node: NodeConfig, data_dir: Path | None) -> KubeletConfig:
         ranges = self._addresses.pod_ranges
-        capacity = {} if self._engines.real else dict(SIMULATED_CAPACITY)
-        capacity |= {name: str(amount) for name, amount in node.capacity.items()}
-        return KubeletConfig(
-            name=node.name,
+        return _settings_of(
+            node,
+            {} if self._engines.real else dict(SIMULATED_CAPACITY),
             cluster=self._cluster,
-            labels=node.labels,
-            annotations=node.annotations,
-            taints=tuple(Taint(key=t.key, value=t.value or None, effect=t.effect) for t in node.taints),
-            capacity=capacity,
             addresses=(host_address() if self._engines.real else "127.0.0.1",),
             pod_cidrs=(ranges[place],) if ranges else (),
             data_dir=str(data_dir / "nodes" / node.name) if data_dir is not None and self._engines.real else "",
@@ -140,7 +162,7 @@ class Nodes:
     async def ready(self, client: Client, seconds: float, *, untainted: bool) -> None:
         """Wait until every node of this process is Ready, and (untainted) no controller holds pods off it for a
         reason of its start. Raises ConfigError naming those that are not in time."""
-        waiting = set(self._children)
+        waiting = {*self._children, *self._played}
         if not waiting:
             return
         done = trio.Event()
@@ -175,6 +197,18 @@ class Nodes:
             async with trio.open_nursery() as nursery:
                 for make in self._makers.values():
                     nursery.start_soon(make().clear)
+
+
+def _settings_of(node: NodeConfig, capacity: dict[str, str], **more: Any) -> KubeletConfig:
+    """What a node of the configuration is told about itself."""
+    return KubeletConfig(
+        name=node.name,
+        labels=node.labels,
+        annotations=node.annotations,
+        taints=tuple(Taint(key=t.key, value=t.value or None, effect=t.effect) for t in node.taints),
+        capacity=capacity | {name: str(amount) for name, amount in node.capacity.items()},
+        **more,
+    )
 
 
 async def cluster_id(client: Client) -> str:

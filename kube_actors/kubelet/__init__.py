@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .feed import PodFeed, SharedFeed, WatchFeed
     from .node_actor import NodeActor
     from .remote import RemoteNodes
+    from .scripted import ScriptedNodes
+    from .scripting import ScriptRules
     from .server import NodeServer
 
 _HOME_OF = {
@@ -22,6 +24,8 @@ _HOME_OF = {
     "PodFeed": "feed",
     "RemoteNodes": "remote",
     "RuntimeDialer": "dialing",
+    "ScriptRules": "scripting",
+    "ScriptedNodes": "scripted",
     "SharedFeed": "feed",
     "SocketDialer": "dialing",
     "WatchFeed": "feed",
@@ -37,6 +41,8 @@ __all__ = [
     "PodFeed",
     "RemoteNodes",
     "RuntimeDialer",
+    "ScriptRules",
+    "ScriptedNodes",
     "SharedFeed",
     "SocketDialer",
     "WatchFeed",

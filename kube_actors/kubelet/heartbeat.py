@@ -9,19 +9,16 @@ from functools import partial
 
 import msgspec
 import trio
-from msgspec import structs
 
 from kube_actors.actors import System
 from kube_actors.api.errors import ApiError
-from kube_actors.api.time import format_micro_time
-from kube_actors.api.types.coordination_v1 import Lease, LeaseSpec
 from kube_actors.api.types.core_v1 import Node, NodeStatus
-from kube_actors.api.types.meta_v1 import ObjectMeta, OwnerReference
-from kube_actors.client import Client, TransportError
+from kube_actors.client import Client
 from runtimes.contract import EngineInfo, Runtime, RuntimeFault
 
 from . import limits, node_object
 from .config import NodeConfig
+from .leases import LeaseKeeper
 from .patience import patiently
 
 
@@ -38,7 +35,6 @@ class Heartbeat:
         self._problem = ""
         self._reported_at = 0.0
         self._changed = trio.Event()
-        self._lease: Lease | None = None
 
     def problem(self, text: str) -> None:
         """The node is not ready for this reason, or ("") ready again; told at once."""
@@ -122,37 +118,10 @@ class Heartbeat:
     # Lease
 
     async def keep_lease(self) -> None:
-        while True:
-            try:
-                await self._renew()
-            except (ApiError, TransportError):
-                self._lease = None  # look again next time
-            # Nodes that were started together must not all write at the same moment for ever.
-            await trio.sleep(self._system.entropy.jitter(self._config.lease_renew_seconds, limits.LEASE_JITTER))
-
-    async def _renew(self) -> None:
-        moment = format_micro_time(self._system.clock.now())
-        if self._lease is None:
-            self._lease = await self._find_lease(moment)
-        if self._lease.spec.renew_time == moment:
-            return
-        spec = structs.replace(
-            self._lease.spec,
-            renew_time=moment,
-            holder_identity=self._config.name,
-            lease_duration_seconds=self._config.lease_seconds,
-        )
-        self._lease = await self._client.update(structs.replace(self._lease, spec=spec))
-
-    async def _find_lease(self, moment: str) -> Lease:
         assert self.node is not None
-        name = self._config.name
-        owner = OwnerReference(api_version="v1", kind="Node", name=name, uid=self.node.metadata.uid)
-        spec = LeaseSpec(holder_identity=name, lease_duration_seconds=self._config.lease_seconds, renew_time=moment)
-        metadata = ObjectMeta(name=name, namespace=limits.LEASE_NAMESPACE, owner_references=(owner,))
-        try:
-            return await self._client.create(Lease(metadata=metadata, spec=spec))
-        except ApiError as error:
-            if not error.is_already_exists:
-                raise
-        return await self._client.get(Lease, name, namespace=limits.LEASE_NAMESPACE)
+        config = self._config
+        keeper = LeaseKeeper(self._system, self._client, config.name, lambda: self.node, seconds=config.lease_seconds)
+        while True:
+            await keeper.renew()
+            # Nodes that were started together must not all write at the same moment for ever.
+            await trio.sleep(self._system.entropy.jitter(config.lease_renew_seconds, limits.LEASE_JITTER))

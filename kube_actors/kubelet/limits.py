@@ -60,6 +60,9 @@ ROOT_CA_TTL = 10.0
 VOLUME_REFRESH = 10.0
 """How often a pod's mounted ConfigMaps, Secrets and downward files are brought up to date."""
 
+SCRIPTED_WORKERS = 8
+"""Pods of scripted nodes that are written at the same time."""
+
 # Probes and hooks
 PROBE_BODY_BYTES = 10 * 1024
 PROBE_MESSAGE_BYTES = 1024
