@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kube_actors.apiserver.access.access import Access
     from kube_actors.apiserver.admission.chain import Admission
     from kube_actors.apiserver.allocation import Allocators
+    from kube_actors.apiserver.molds import Molds
 
 
 NOTES: ContextVar[dict[str, str] | None] = ContextVar("audit_notes", default=None)
@@ -51,6 +52,7 @@ class Core:
         allocators: Allocators,
         nodes: NodeGateway | None,
         access: Access,
+        molds: Molds,
         authorizer: RequestAuthorizer | None = None,
     ) -> None:
         self.system = system
@@ -65,6 +67,7 @@ class Core:
         self.mirrors = Mirrors(store)
         self.custom = CustomBook(self.mirrors.of("/registry/apiextensions.k8s.io/customresourcedefinitions/"), kinds)
         self.aggregator = Aggregator(system, store, kinds, self.mirrors.of(PREFIX))
+        self.molds = molds
         self.closers: list[Callable[[], Awaitable[None]]] = []
         """What is to be closed when the server ends, by those who opened it at their first use."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from kube_actors.api import errors
 from kube_actors.api.messages import Answer
-from kube_actors.apiserver import bodies, encoding, limits, managing, meta
+from kube_actors.apiserver import bodies, encoding, limits, managing, meta, molds
 from kube_actors.apiserver.admission.chain import Attempt
 from kube_actors.apiserver.core import Call
 from kube_actors.store.contract import RevisionConflict
@@ -20,10 +20,21 @@ JSONObject = dict[str, Any]
 
 async def create(call: Call) -> Answer:
     """Store a new object; 201 with what was stored."""
+    form = call.core.molds.form_of(call) if call.kind.strategy.molded else None
+    if form is not None:
+        try:
+            answer = await molds.cast(call, form)
+        except RevisionConflict as taken:
+            raise _taken(call, taken, not form.name) from None
+        if answer is not None:
+            return answer
     bodies.check_write_options(call, "CreateOptions")
     obj = bodies.read(call)
     check_addressed(call, obj)
-    return await create_object(call, obj)
+    answer = await create_object(call, obj)
+    if form is not None:
+        await call.core.molds.learn(call, form, obj, answer.body)
+    return answer
 
 
 def check_addressed(call: Call, obj: JSONObject) -> None:

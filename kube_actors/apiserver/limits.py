@@ -36,6 +36,15 @@ KNOWN_SPECS = 256
 KNOWN_SPEC_BYTES = (200, 8192)
 """Shortest and longest encoded spec that is remembered so."""
 
+MOLDS = 256
+"""Molds of one server, one a body that came more than once but for its name."""
+
+MOLD_CANDIDATES = 4096
+"""Bodies that came once, of which a mark is kept."""
+
+MOLDED_BYTES = 16 * 1024
+"""Longest body that is made into a mold."""
+
 FIELD_MANAGER_BYTES = 128
 """Longest name of a field manager."""
 

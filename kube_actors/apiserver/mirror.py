@@ -37,6 +37,11 @@ class Mirror:
         stream = self._stream
         return stream is not None and not self._known and stream.position >= self._store.revision
 
+    def is_current(self) -> bool:
+        """Whether what was read last is all there is, as far as that can be said without waiting."""
+        stream = self._stream
+        return stream is not None and stream.position >= self._store.revision
+
     async def read(self) -> Mapping[str, JSONObject]:
         """Every object under the prefix, as committed now."""
         stream = self._stream

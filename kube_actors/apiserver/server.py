@@ -28,6 +28,7 @@ from kube_actors.apiserver.core import Core, RequestAuthorizer, refusal
 from kube_actors.apiserver.custom import naming
 from kube_actors.apiserver.dispatch import dispatch
 from kube_actors.apiserver.kinds import Kinds
+from kube_actors.apiserver.molds import Molds
 from kube_actors.apiserver.strategies import strategy_for
 from kube_actors.apiserver.strategies.capabilities import without_privileged
 from kube_actors.apiserver.strategies.loopback import loopback_strategy_for
@@ -88,6 +89,7 @@ class APIServer:
             Allocators(system.entropy.split(NAME), service_range, node_ports),
             nodes,
             access or Access(system, store),
+            Molds(),
             self._authorizer,
         )
 

@@ -126,6 +126,10 @@ class Admission:
         self._checking = tuple(step for step in steps if type(step).check is not Step.check)
 
     @property
+    def steps(self) -> tuple[Step, ...]:
+        return self._steps
+
+    @property
     def names(self) -> tuple[str, ...]:
         return tuple(step.name for step in self._steps)
 

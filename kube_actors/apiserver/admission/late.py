@@ -17,15 +17,15 @@ class Late(Step):
         self.name = name
         self.step: Step | None = None
         """The step itself, once it is loaded."""
-        self._prefix = prefix
+        self.prefix = prefix
         self._load = load
 
     def _idle(self, attempt: Attempt) -> bool:
         """Whether there is surely no step, which can nearly always be told at once."""
-        return self.step is None and attempt.call.core.mirrors.of(self._prefix).is_empty()
+        return self.step is None and attempt.call.core.mirrors.of(self.prefix).is_empty()
 
     async def _loaded(self, attempt: Attempt) -> Step | None:
-        if self.step is None and await attempt.call.core.mirrors.of(self._prefix).read():
+        if self.step is None and await attempt.call.core.mirrors.of(self.prefix).read():
             self.step = self._load()
         return self.step
 

@@ -57,6 +57,9 @@ class Strategy:
     core_finalizers: ClassVar[bool] = True
     """Whether a finalizer without a domain has to be one of Kubernetes' own."""
 
+    molded: ClassVar[bool] = False
+    """Whether objects come by the thousand from one body, so that it pays to look for an earlier one (`molds`)."""
+
     def name_problems(self, name: str) -> list[str]:
         """What is wrong with a name of this kind."""
         return names.dns_subdomain(name)

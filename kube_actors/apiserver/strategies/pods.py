@@ -23,6 +23,7 @@ class PodStrategy(Strategy):
 
     generation = True
     returns_deleted = True
+    molded = True
     field_complaint = "field label not supported: {field}"
     selectable: Selectable = {
         "spec.nodeName": _spec("nodeName"),
