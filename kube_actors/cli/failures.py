@@ -5,6 +5,7 @@ from __future__ import annotations
 from kube_actors.actors import Escalated
 from kube_actors.api.errors import ApiError
 from kube_actors.assembly.config import ConfigError
+from kube_actors.assembly.explaining import ExplainError
 from kube_actors.assembly.manifests import ManifestError
 from kube_actors.assembly.waiting import WaitTimeout
 from kube_actors.client import ClientError
@@ -17,6 +18,7 @@ EXPECTED: tuple[type[BaseException], ...] = (
     ApiError,
     ClientError,
     ConfigError,
+    ExplainError,
     ManifestError,
     ProxyError,
     RuntimeFault,

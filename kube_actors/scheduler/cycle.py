@@ -36,12 +36,15 @@ class Decision(Struct, kw_only=True):
     """node is "" when there is none; then `diagnosis` says why, and `nomination` where there may be room soon
     (or, without a node, that there will be none).
 
+    refused and absent say why the other nodes of a pod that was placed are out, as far as they were looked at.
     looked_at says how many nodes were looked at, so that the next cycle can begin behind them.
     """
 
     node: str = ""
     state: CycleState
     feasible: Sequence[str] = ()
+    refused: Mapping[str, Verdict] = {}
+    absent: Verdict | None = None
     diagnosis: Diagnosis | None = None
     nomination: Nomination | None = None
     looked_at: int = 0
@@ -69,12 +72,23 @@ def decide(
         return _refuse(pod, snapshot, profile, state, found)
     names = [node.name for node in found.feasible]
     if len(names) == 1:
-        return Decision(node=names[0], state=state, feasible=names, looked_at=found.looked_at)
+        return _placed(names[0], state, names, found)
     totals = total_scores(pod, snapshot, profile, state, found.feasible)
     best = max(totals)
     hosts = [name for name, total in zip(names, totals, strict=True) if total == best]
     chosen = hosts[draw(len(hosts))] if len(hosts) > 1 else hosts[0]
-    return Decision(node=chosen, state=state, feasible=names, looked_at=found.looked_at)
+    return _placed(chosen, state, names, found)
+
+
+def _placed(node: str, state: CycleState, names: Sequence[str], found: Found) -> Decision:
+    return Decision(
+        node=node,
+        state=state,
+        feasible=names,
+        refused=found.refused,
+        absent=found.absent,
+        looked_at=found.looked_at,
+    )
 
 
 def _refuse(pod: PodInfo, snapshot: Snapshot, profile: Profile, state: CycleState, found: Found) -> Decision:

@@ -22,7 +22,7 @@ from kube_actors.scheduler.snapshot import Snapshot
 
 NAME = "DefaultPreemption"
 NOT_HELPFUL = unresolvable(NAME, "Preemption is not helpful for scheduling")
-NO_VICTIMS = unresolvable(NAME, "No preemption victims found for incoming pod")
+NO_VICTIMS = Verdict(Code.UNRESOLVABLE, ("No preemption victims found for incoming pod",))
 
 MIN_CANDIDATES = 100
 MIN_CANDIDATES_PERCENT = 10

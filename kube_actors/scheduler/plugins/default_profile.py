@@ -38,6 +38,7 @@ WEIGHTS: Final[Mapping[str, int]] = {
     "DynamicResources": 2,
     "NodeResourcesBalancedAllocation": 1,
     "ImageLocality": 1,
+    "VolumeBinding": 1,
 }
 
 
