@@ -28,6 +28,10 @@ PERIODS = {
     "podGcPeriod": "pod_gc_period",
     "podGcQuarantine": "pod_gc_quarantine",
     "namespaceRetry": "namespace_retry",
+    "horizontalPodAutoscalerSyncPeriod": "horizontal_pod_autoscaler_sync_period",
+    "horizontalPodAutoscalerCPUInitializationPeriod": "horizontal_pod_autoscaler_cpu_initialization_period",
+    "horizontalPodAutoscalerInitialReadinessDelay": "horizontal_pod_autoscaler_initial_readiness_delay",
+    "horizontalPodAutoscalerDownscaleStabilization": "horizontal_pod_autoscaler_downscale_stabilization",
 }
 """Names under `controllers.periods` on file, and the controllers' options that they set."""
 

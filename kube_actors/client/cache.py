@@ -56,11 +56,13 @@ class Cache(Generic[T]):
     def put(self, key: str, value: T) -> T | None:
         """Store an object; what was there before."""
         old = self._objects.get(key)
-        if old is not None:
-            for name in self._indexers:
-                self._leave(name, key, old)
         self._objects[key] = value
-        for name in self._indexers:
+        for name, indexer in self._indexers.items():
+            # Most changes leave an object where it stands.
+            if old is not None:
+                if list(indexer(old)) == list(indexer(value)):
+                    continue
+                self._leave(name, key, old)
             self._enter(name, key, value)
         return old
 

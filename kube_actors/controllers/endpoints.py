@@ -166,8 +166,8 @@ class EndpointsObjects:
 
     def sources(self) -> tuple[Source, ...]:
         return (
-            Source(kind=Service, keys=own_key),
-            Source(kind=Pod, change=membership.services_of_change),
+            Source(kind=Service, keys=own_key, indexes=(membership.BY_SELECTOR,)),
+            Source(kind=Pod, change=membership.services_of_change, indexes=(membership.pods_of.index,)),
             Source(kind=Endpoints, change=_keys_of_endpoints),
         )
 

@@ -287,8 +287,8 @@ class EndpointSlices:
 
     def sources(self) -> tuple[Source, ...]:
         return (
-            Source(kind=Service, keys=own_key),
-            Source(kind=Pod, change=membership.services_of_change),
+            Source(kind=Service, keys=own_key, indexes=(membership.BY_SELECTOR,)),
+            Source(kind=Pod, change=membership.services_of_change, indexes=(membership.pods_of.index,)),
             Source(kind=Node),
             Source(kind=EndpointSlice, keys=_key_of_slice, indexes=((SERVICE_INDEX, _index_by_service),)),
         )

@@ -70,3 +70,13 @@ REQUEST_PENDING_SECONDS = 24 * 3600.0
 
 REQUEST_DECIDED_SECONDS = 3600.0
 """A certificate request is removed this long after the last decision on it."""
+
+HPA_SYNC_SECONDS = 15.0
+"""How often an autoscaler is looked at; nothing makes it sooner."""
+HPA_TOLERANCE = 0.1
+HPA_CPU_INITIALIZATION_SECONDS = 300.0
+"""How long after its start a pod's CPU counts only while it is ready and was for a whole window."""
+HPA_INITIAL_READINESS_SECONDS = 30.0
+HPA_DOWNSCALE_STABILIZATION_SECONDS = 300.0
+METRICS_WINDOW_SECONDS = 60.0
+"""Over how long a custom metric was measured when nobody says."""

@@ -63,6 +63,11 @@ class Options(Struct, frozen=True, kw_only=True):
     pod_gc_quarantine: float = limits.POD_GC_QUARANTINE_SECONDS
     terminated_pod_gc_threshold: int = limits.TERMINATED_POD_THRESHOLD
     namespace_retry: float = limits.NAMESPACE_RETRY_SECONDS
+    horizontal_pod_autoscaler_sync_period: float = limits.HPA_SYNC_SECONDS
+    horizontal_pod_autoscaler_tolerance: float = limits.HPA_TOLERANCE
+    horizontal_pod_autoscaler_cpu_initialization_period: float = limits.HPA_CPU_INITIALIZATION_SECONDS
+    horizontal_pod_autoscaler_initial_readiness_delay: float = limits.HPA_INITIAL_READINESS_SECONDS
+    horizontal_pod_autoscaler_downscale_stabilization: float = limits.HPA_DOWNSCALE_STABILIZATION_SECONDS
     root_ca: str = ""
     authority: Authority | None = None
     sign_token: Sign | None = None
@@ -98,6 +103,20 @@ def _policy_types() -> Controller[Any]:
     from .policytypes import PolicyTypes  # lazy: its types take milliseconds that a cluster's start has not
 
     return PolicyTypes()
+
+
+def _autoscalers(options: Options) -> Controller[Any]:
+    from .autoscaler import Autoscalers, Settings  # lazy: its types take milliseconds that a cluster's start has not
+
+    return Autoscalers(
+        Settings(
+            period=options.horizontal_pod_autoscaler_sync_period,
+            tolerance=options.horizontal_pod_autoscaler_tolerance,
+            cpu_initialization=options.horizontal_pod_autoscaler_cpu_initialization_period,
+            initial_readiness=options.horizontal_pod_autoscaler_initial_readiness_delay,
+            downscale_window=options.horizontal_pod_autoscaler_downscale_stabilization,
+        )
+    )
 
 
 def _certificates() -> ModuleType:
@@ -138,6 +157,7 @@ CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "service-cidr-controller": lambda options: ServiceCIDRs(),
     "resourcequota-controller": lambda options: ResourceQuotas(),
     "validatingadmissionpolicy-status-controller": lambda options: _policy_types(),
+    "horizontal-pod-autoscaler-controller": _autoscalers,
     TOKENS: lambda options: ServiceAccountTokens(options.root_ca, _signer(options)),
     "certificatesigningrequest-signing-controller": lambda options: _certificates().Signing(options.authority),
     "certificatesigningrequest-approving-controller": lambda options: _certificates().Approving(options.authority),
@@ -156,6 +176,7 @@ LATE = frozenset(
         "service-cidr-controller",
         "resourcequota-controller",
         "validatingadmissionpolicy-status-controller",
+        "horizontal-pod-autoscaler-controller",
         TOKENS,
     }
     | CERTIFICATES

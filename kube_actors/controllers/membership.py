@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from kube_actors.api import conditions, selectors
@@ -13,6 +13,52 @@ from .contract import Caches
 
 HEADLESS_LABEL = "service.kubernetes.io/headless"
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
+
+
+def _label_values(obj: Any) -> list[str]:
+    """Where an object stands in the index by labels: once for each label."""
+    metadata = obj.metadata
+    return [f"{metadata.namespace}/{key}={value}" for key, value in metadata.labels.items()]
+
+
+class PodsOf:
+    """The pods that a selector selects, found by the rarest of the labels that it asks for.
+
+    So what it costs depends on the pods that carry such a label, not on all that there are.
+    """
+
+    index: tuple[str, Callable[[Any], Iterable[str]]] = ("label", _label_values)
+
+    def __call__(self, caches: Caches, namespace: str, selector: selectors.Selector) -> tuple[Pod, ...]:
+        candidates: Sequence[Pod] | None = None
+        for requirement in selector.requirements:
+            if requirement.operator in _EXACT and len(requirement.values) == 1:
+                value = f"{namespace}/{requirement.key}={requirement.values[0]}"
+                found = caches.by_index(Pod, self.index[0], value)
+                if candidates is None or len(found) < len(candidates):
+                    candidates = found
+        if candidates is None:
+            candidates = caches.list(Pod, namespace)
+        return tuple(pod for pod in candidates if selector.matches(pod.metadata.labels))
+
+
+_EXACT = (selectors.EQUALS, selectors.DOUBLE_EQUALS, selectors.IN)
+pods_of = PodsOf()
+
+_SERVICE_INDEX = "selector"
+
+
+def _one_label(service: Service) -> tuple[str, ...]:
+    """One label of those that a Service's selector asks for: every pod that it selects has it."""
+    selector = service.spec.selector
+    if not is_served(service):
+        return ()
+    key = min(selector)
+    return (f"{service.metadata.namespace}/{key}={selector[key]}",)
+
+
+BY_SELECTOR = (_SERVICE_INDEX, _one_label)
+"""Services by a label of their selector, for whoever asks which Services select a pod."""
 
 
 def is_served(service: Service) -> bool:
@@ -31,12 +77,11 @@ def key_of(obj: Service | Pod) -> str:
 def services_of(pod: Pod, caches: Caches) -> list[str]:
     """The keys of the Services that select a pod."""
     labels = pod.metadata.labels
-    if not labels:
-        return []
     return [
         key_of(service)
-        for service in caches.list(Service, pod.metadata.namespace)
-        if is_served(service) and selectors.from_labels(service.spec.selector).matches(labels)
+        for value in _label_values(pod)
+        for service in caches.by_index(Service, _SERVICE_INDEX, value)
+        if selectors.from_labels(service.spec.selector).matches(labels)
     ]
 
 
@@ -67,8 +112,7 @@ def _face(pod: Pod) -> tuple[Any, ...]:
 
 
 def selected(service: Service, caches: Caches) -> tuple[Pod, ...]:
-    selector = selectors.from_labels(service.spec.selector)
-    return tuple(p for p in caches.list(Pod, service.metadata.namespace) if selector.matches(p.metadata.labels))
+    return pods_of(caches, service.metadata.namespace, selectors.from_labels(service.spec.selector))
 
 
 def belongs(pod: Pod, *, terminating: bool) -> bool:
