@@ -15,7 +15,7 @@ from msgspec import Struct
 from kube_actors.actors import RestartPolicy, Supervisor, System, idle_moment, open_supervisor
 from kube_actors.client import Client, ElectionConfig, EventRecorder, InformerFactory, LeaderElector, elected
 
-from . import limits, nodes, podgc
+from . import limits, nodes, podgc, rare
 from .aggregation import ClusterRoleAggregation
 from .caches import SharedCaches
 from .collector import CollectorFeed, GarbageCollector
@@ -166,6 +166,8 @@ CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
 }
 
 
+CONTROLLERS |= rare.CONTROLLERS
+
 LATE = frozenset(
     {
         "disruption-controller",
@@ -180,6 +182,7 @@ LATE = frozenset(
         TOKENS,
     }
     | CERTIFICATES
+    | rare.CONTROLLERS.keys()
 )
 """Controllers of kinds that a young cluster has none of: they start a moment later, not to weigh on its start."""
 

@@ -110,12 +110,12 @@ class ScriptedNodes:
                 raise
 
     def _on_node(self, old: Node | None, new: Node | None) -> None:
-        """A node that comes, or that changes its mind about living, has all its pods looked at."""
+        """A node that comes has all its pods looked at. One that lives again has missed what was said meanwhile, and
+        acts on the next change of a pod."""
         if new is None:
             if old is not None:
                 self._keepers.pop(old.metadata.name, None)
-            return
-        if old is None or self._is_dead(old) != self._is_dead(new):
+        elif old is None:
             for pod in self._pods.list():
                 if pod.spec.node_name == new.metadata.name:
                     self._queue.add(key_of(pod))

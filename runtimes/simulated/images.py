@@ -1,4 +1,8 @@
-"""The simulated engine's images. Any well-formed reference can be pulled unless the script objects."""
+"""The simulated engine's images. Any well-formed reference can be pulled unless the script objects.
+
+There is no registry to ask, so a reference tells for itself whether it names something: tags that people write when
+they mean an image that does not exist, and registries under names that the DNS has reserved for no use (RFC 2606).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,20 @@ _REFERENCE = re.compile(
     r"(?:[a-zA-Z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:(?:[._/]|__|-+)[a-z0-9]+)*"
     r"(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
+
+
+ABSENT_TAGS = frozenset({"404", "nonexistent", "non-existent", "does-not-exist", "doesnotexist", "no-such-tag"})
+ABSENT_REGISTRIES = (".invalid", ".example")
+
+
+def is_absent(reference: str) -> bool:
+    """Whether a reference says of itself that nothing is there."""
+    name, _, tag = reference.partition("@")[0].rpartition(":")
+    if name and tag.lower() in ABSENT_TAGS:
+        return True
+    host, slash, _ = reference.partition("/")
+    host = host.partition(":")[0].lower()
+    return bool(slash) and (host.endswith(ABSENT_REGISTRIES) or host.startswith("invalid."))
 
 
 class ImageShelf:
@@ -44,6 +62,11 @@ class ImageShelf:
                 self._failures[reference] = failed + 1
                 raise ImagePullFailed(behaviour.pull_error)
         full = _full(reference)
+        if is_absent(full):
+            problem = (
+                f'failed to pull and unpack image "{full}": failed to resolve reference "{full}": {full}: not found'
+            )
+            raise ImagePullFailed(problem)
         image = self._images.get(full)
         if image is None:
             digest = sha256(full.encode()).hexdigest()

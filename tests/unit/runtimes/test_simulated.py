@@ -24,6 +24,7 @@ from runtimes.contract import (
     WrongState,
 )
 from runtimes.simulated import Behaviour, Outcome, Output, Script, SimulatedRuntime, open_simulated
+from runtimes.simulated.images import is_absent
 from tests.kit.runtimes import run_in_virtual_time
 
 VIRTUAL_TIME = pytest.mark.trio(run=run_in_virtual_time)
@@ -341,3 +342,20 @@ async def test_a_pod_start_costs_well_under_a_millisecond() -> None:
             await make(runtime, pod=str(number))
         assert (time.process_time() - began) / count < 0.001
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("reference", "absent"),
+    [
+        ("webserver:404", True),
+        ("foo:non-existent", True),
+        ("docker.io/library/redis:nonexistent", True),
+        ("registry.invalid/a/b:1", True),
+        ("invalid.registry.k8s.io/invalid/alpine:3.1", True),
+        ("registry:5000/httpd:2.4", False),
+        ("httpd@sha256:" + "0" * 64, False),
+        ("nonexistent", False),
+    ],
+)
+def test_a_reference_may_say_that_nothing_is_there(reference: str, absent: bool) -> None:
+    assert is_absent(reference) is absent
