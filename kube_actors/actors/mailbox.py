@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
-from collections.abc import Hashable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar
 
 import trio
 from msgspec import Struct
@@ -105,6 +105,9 @@ class Mailbox(_Gate, Generic[T]):
     def __init__(self, capacity: int = limits.MAILBOX_CAPACITY, *, name: str = "mailbox") -> None:
         super().__init__(capacity, name)
         self._messages: deque[T] = deque()
+        self.at_once: Callable[..., Any] | None = None
+        """Set by the owner while it serves: answers a question that only reads values which nobody changes, at once
+        and in the asker's own task; None when it has to be asked. It touches nothing that the owner keeps."""
 
     def _depth(self) -> int:
         return len(self._messages)

@@ -6,11 +6,13 @@ bootstrap ClusterRoles allow them, abridged to what ours ask, so that a cluster 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
 
-from kube_actors.api.messages import AnyRequest
+from kube_actors.api.messages import AnyRequest, Request, UserInfo
+from kube_actors.apiserver import limits
 from kube_actors.apiserver.access import attributes
 from kube_actors.apiserver.access.attributes import NO_OPINION, Attributes, Decision
 
@@ -109,11 +111,33 @@ def component_allows(asked: Attributes) -> bool:
     return any(rule.allows(asked) for group in groups for rule in GROUP_RULES.get(group, ()))
 
 
+Known = Callable[[UserInfo, tuple[str, str, str, str, str, str]], bool]
+"""Whether a judge has allowed a user the like before, and would again without waiting."""
+
+
 class Authorizer:
     """Asks the component rules, then each judge in turn; when none says yes, the answer is 403 in Kubernetes' words."""
 
-    def __init__(self, *judges: Judge) -> None:
+    def __init__(self, *judges: Judge, known: Known | None = None) -> None:
         self._judges = judges
+        self._known = known
+        self._components: dict[tuple[object, ...], bool] = {}
+
+    def allows(self, user: UserInfo, request: Request) -> bool:
+        """Whether it is known without waiting that the user may make this plain request; no only means: ask."""
+        if MASTERS in user.groups:
+            return True
+        kind = (user.name, request.verb, request.group, request.resource, user.groups)
+        always = self._components.get(kind)
+        if always is None:
+            if len(self._components) >= limits.DECISIONS:
+                self._components.clear()
+            asked = Attributes(user=user, verb=request.verb, group=request.group, resource=request.resource)
+            always = self._components[kind] = component_allows(asked)
+        if always or self._known is None:
+            return always
+        asked = attributes.of(request)
+        return self._known(user, (asked.verb, asked.group, asked.whole, asked.namespace, asked.name, ""))
 
     async def authorize(self, request: AnyRequest) -> None:
         """Raise the 403 unless the request is allowed."""

@@ -41,8 +41,10 @@ from kube_actors.apiserver.access import attributes, impersonation
 from kube_actors.apiserver.access.access import Access
 from kube_actors.apiserver.access.attributes import Attributes
 from kube_actors.apiserver.access.audit import Record
+from kube_actors.apiserver.at_once import Reads
 from kube_actors.apiserver.authn import WEBSOCKET_TOKEN
 from kube_actors.apiserver.core import NOTES
+from kube_actors.apiserver.express import Express
 from kube_actors.apiserver.metrics import Metrics
 from kube_actors.apiserver.negotiation import View
 from kube_actors.wire import Answer as HttpAnswer
@@ -61,12 +63,14 @@ class HttpFace:
         handle: Handle,
         access: Access,
         system: System,
+        reads: Reads | None = None,
     ) -> None:
         self.metrics = Metrics()
         self._handle = handle
         self._access = access
         self._clock = system.clock
         self._entropy = system.entropy.split("http")
+        self.at_once = reads and Express(reads, access, self.metrics, system, self._entropy, _looks_human)
 
     async def __call__(self, http: HttpRequest) -> HttpAnswer:
         """Answer one HTTP request."""
@@ -285,7 +289,11 @@ def _indented(http: HttpRequest) -> bool:
     wanted = _param(http, "pretty")
     if wanted:
         return wanted not in ("0", "false")
-    return (http.headers.get("user-agent") or "").startswith(_INDENTED_FOR)
+    return _looks_human(http.headers.get("user-agent") or "")
+
+
+def _looks_human(agent: str) -> bool:
+    return agent.startswith(_INDENTED_FOR)
 
 
 def _socket_token(http: HttpRequest) -> str | None:
@@ -311,7 +319,7 @@ async def serve(
 ) -> AsyncIterator[HttpServer]:
     """Serve the face for the block, on every address of the host. Raises ListenError, which names the address."""
     sockets: list[socket.socket] = await listen_tcp(host, port)
-    server = HttpServer(face, sockets, tls=tls, limits=wire_limits, now=now)
+    server = HttpServer(face, sockets, tls=tls, limits=wire_limits, now=now, at_once=face.at_once)
     async with trio.open_nursery() as nursery:
         await nursery.start(server.run)
         yield server

@@ -7,6 +7,7 @@ may not ask at all is told that first.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from urllib.parse import unquote
@@ -74,6 +75,8 @@ _ATTRIBUTES = {
     "propagationPolicy": "propagation_policy",
     "orphanDependents": "orphan_dependents",
 }
+PLACES = 1024
+"""Paths of collections whose meaning is remembered."""
 _NUMBERS = frozenset({"limit", "timeoutSeconds", "gracePeriodSeconds"})
 _FLAGS = frozenset({"allowWatchBookmarks", "sendInitialEvents", "force", "orphanDependents"})
 _INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -86,7 +89,7 @@ class Route(Struct, frozen=True):
     refusal: ApiError | None = None
 
 
-class _Place(Struct, frozen=True, kw_only=True):
+class Place(Struct, frozen=True, kw_only=True):
     """What a path names."""
 
     group: str
@@ -148,7 +151,7 @@ def route(
     return Route(request, refusal)
 
 
-def _place(path: str) -> _Place | None:
+def _place(path: str) -> Place | None:
     """None for a path that is no resource."""
     parts = path.strip("/").split("/")
     if "%" in path:
@@ -167,7 +170,7 @@ def _place(path: str) -> _Place | None:
         namespace, rest = rest[1], rest[2:]
     if not all(rest[:2]):
         return None
-    return _Place(
+    return Place(
         group=group,
         version=version,
         resource=rest[0],
@@ -178,7 +181,15 @@ def _place(path: str) -> _Place | None:
     )
 
 
-def _verb(method: str, place: _Place, query: Pairs) -> tuple[Verb, ApiError | None]:
+@functools.lru_cache(maxsize=PLACES)
+def collection(path: str) -> Place | None:
+    """What stands one below a path, if it is an object of a kind whatever its name: where to find /pods/a and /pods/b.
+    The path is what stands before an object's last slash, without percent signs."""
+    place = _place(f"{path}/x")
+    return place if place is not None and place.name == "x" and not (place.subresource or place.watched) else None
+
+
+def _verb(method: str, place: Place, query: Pairs) -> tuple[Verb, ApiError | None]:
     head = place.subresource.partition("/")[0] if place.subresource else ""
     verb = _METHODS.get(method)
     if head == "proxy":  # what it does there is the back end's business; here it counts as what the method says

@@ -219,7 +219,8 @@ class Cluster:
         await self._control.start(self._supervisor)
         self._client = self.client_as(identity.ADMIN)
         if self._serving is not None:
-            await self._serving.start(self._supervisor, self._control.handle, self._control.access)
+            control = self._control
+            await self._serving.start(self._supervisor, control.handle, control.access, control.at_once)
             self.nodes.remote = self._serving.remote_nodes(stack)
         await self._control.start_components(stack, self._supervisor, self.client_as, self.engine or "simulated")
         data_dir = self._volumes_dir(stack) if runtimes.real else None

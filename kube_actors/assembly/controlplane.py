@@ -78,6 +78,11 @@ class ControlPlane:
             return refusal(errors.service_unavailable("the API server is starting"))
         return await server.handle(request)
 
+    def at_once(self, user: UserInfo, request: AnyRequest) -> Answer | None:
+        """The answer to a read that need not wait for anything; None for the rest."""
+        server = self._server
+        return None if server is None else server.at_once(user, request)
+
     async def start(self, supervisor: Supervisor) -> None:
         """Start the API server and wait until it has made what every cluster has."""
         supervisor.start(APISERVER, lambda: self, PATIENT)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from kube_actors.actors import RestartPolicy, Supervisor, System
-from kube_actors.api.messages import AnyAnswer, AnyRequest, UserInfo
+from kube_actors.api.messages import Answer, AnyAnswer, AnyRequest, UserInfo
 from kube_actors.apiserver import Access, Authenticator, HttpFace, Token
 from kube_actors.apiserver.aggregation import FrontProxy
 from kube_actors.kubelet import RemoteNodes
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kube_actors.apiserver.access.audit import Audit
 
 Handle = Callable[[AnyRequest], Awaitable[AnyAnswer]]
+Reads = Callable[[UserInfo, AnyRequest], Answer | None]
 FACE = "apiserver/https"
 
 
@@ -75,7 +76,7 @@ class Serving:
         client = self.pki.client(identity.ADMIN.name, ["system:masters"])
         write_kubeconfig(self.kubeconfig, kubeconfig(self.url, self.ca_certificate, client=client))
 
-    async def start(self, supervisor: Supervisor, handle: Handle, access: Access) -> None:
+    async def start(self, supervisor: Supervisor, handle: Handle, access: Access, reads: Reads) -> None:
         """Answer from now on, by asking `handle`."""
         names = [reachable(self.host), socket.gethostname()]
         first = str(next(ipaddress.ip_network(self._service_range).hosts()))
@@ -83,11 +84,13 @@ class Serving:
         tls = server_context(pair.certificate, pair.key, client_ca=self.ca_certificate)
         access.authenticator = self.authenticator
         access.audit = self._audit
-        face = HttpFace(handle, access, self._system)
+        face = HttpFace(handle, access, self._system, reads)
+
+        now = self._system.clock.now
 
         def make() -> HttpServer:
             # A server closes what it listens on. Ours stay open under it: while the next one starts, clients wait.
-            return HttpServer(face, [each.dup() for each in self._sockets], tls=tls, now=self._system.clock.now)
+            return HttpServer(face, [each.dup() for each in self._sockets], tls=tls, now=now, at_once=face.at_once)
 
         supervisor.start(FACE, make, RestartPolicy(restart="always", limit=None))
         self.write_kubeconfig()

@@ -131,6 +131,12 @@ class ChannelTransport:
         return answer
 
     async def _ask(self, request: AnyRequest) -> AnyAnswer:
+        at_once = self._mailbox.at_once
+        if at_once is not None:
+            answer: Answer | None = at_once(self.user, request)
+            if answer is not None:
+                await trio.lowlevel.checkpoint()
+                return answer
         if isinstance(request, Request):
             question = _Question(structs.replace(request, user=self.user, user_agent=self.user_agent))
         else:

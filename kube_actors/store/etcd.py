@@ -62,6 +62,8 @@ class EtcdStore(LocalStore):
         self._ended = trio.Event()
         self._failure: StoreError | None = None
 
+    reads_wait = True
+
     @classmethod
     async def open(cls, url: str, *, retention: Retention | None = None) -> "EtcdStore":
         """`url` is http://HOST:PORT or http://HOST:PORT/ROOT. Raises StoreError if etcd does not answer."""

@@ -22,6 +22,9 @@ from kube_actors.store.machine import Machine
 class LocalStore:
     """The reading half of a `Store`."""
 
+    reads_wait = False
+    """Whether what is here may be behind what others have written, so that a read has to ask first."""
+
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._feed = Feed(machine.revision)
@@ -38,6 +41,11 @@ class LocalStore:
 
     async def get(self, key: str) -> Entry | None:
         await self._enter_read()
+        return self._machine.get(key)
+
+    def peek(self, key: str) -> Entry | None:
+        """As `get`, without waiting; only where reads need not wait."""
+        self._check_open()
         return self._machine.get(key)
 
     async def list(self, prefix: str, *, revision: int = 0, after: str = "", limit: int = 0) -> Page:

@@ -16,6 +16,7 @@ from .errors import (
 from .limits import Limits
 from .messages import (
     Answer,
+    AtOnce,
     Handler,
     HeaderPairs,
     Headers,
@@ -34,6 +35,7 @@ from .tls import client_context, server_context
 
 __all__ = [
     "Answer",
+    "AtOnce",
     "BodyTooLarge",
     "Handler",
     "HandshakeFailed",

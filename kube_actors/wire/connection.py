@@ -18,6 +18,7 @@ from .errors import BodyTooLarge, PeerGone, Refused
 from .limits import Limits
 from .messages import (
     Answer,
+    AtOnce,
     Handler,
     Headers,
     HttpRequest,
@@ -42,11 +43,18 @@ class Connection:
     """Runs until either side has had enough."""
 
     def __init__(
-        self, transport: Transport, handler: Handler, limits: Limits, date: DateLine, peer: tuple[str, int]
+        self,
+        transport: Transport,
+        handler: Handler,
+        limits: Limits,
+        date: DateLine,
+        peer: tuple[str, int],
+        at_once: AtOnce | None = None,
     ) -> None:
         self.served = 0
         self._transport = transport
         self._handler = handler
+        self._at_once = at_once
         self._limits = limits
         self._peer = peer
         self._responder = Responder(transport, limits, date)
@@ -60,6 +68,7 @@ class Connection:
         self._ended = False  # the peer's end of stream has come
         self._discarding = False  # nothing that comes matters any more
         self._busy = False  # a request is being answered
+        self._idle_anew = False  # answered something since the last sweep, so the deadline is to be counted from there
         self._parked: trio.lowlevel.Task | None = None
         self._room = trio.Event()
 
@@ -67,10 +76,18 @@ class Connection:
     def idle_since(self) -> float | None:
         """The deadline of a connection between two requests, for choosing whom nobody will miss."""
         waiting = not self._busy and self._parser is not None and not self._parser.in_message
+        if waiting and self._idle_anew:
+            self._count_anew(trio.current_time())
         return self._deadline if waiting else None
+
+    def _count_anew(self, now: float) -> None:
+        self._idle_anew = False
+        self._deadline = now + self._limits.idle_seconds
 
     def sweep(self, now: float) -> None:
         """End it if the peer has taken too long over what it should be sending."""
+        if self._idle_anew:
+            self._count_anew(now)
         if not self._busy and now > self._deadline:
             self._scope.cancel()
 
@@ -113,12 +130,35 @@ class Connection:
                     await self._responder.websocket.feed(data)
                 elif parser.finished or self._discarding:
                     self._hold(data)
-                else:
+                elif self._at_once is None or self._busy or not await self._answered(parser, data, self._at_once):
                     await self._take(parser, data)
         except PeerGone:
             self._scope.cancel()
             return
         self._on_end()
+
+    async def _answered(self, parser: RequestParser, data: bytes, at_once: AtOnce) -> bool:
+        """Whether the bytes were a request that could be answered without waiting: no other task is woken for it."""
+        if self._queue or self._closing:
+            return False
+        request = parser.again(data)
+        if request is None:
+            return False
+        response = at_once(request)
+        if response is None:
+            self._queue.append(Incoming(request, keep_alive=True, upgrade=False))
+            self._wake()
+            return True
+        self._busy = True
+        try:
+            await self._responder.plain(request, response, close=False)
+        finally:
+            self._busy = False
+        self.served += 1
+        self._idle_anew = True
+        if self._closing:
+            self._wake()
+        return True
 
     def _hold(self, data: bytes) -> None:
         """Bytes behind an upgrade wait for its answer; bytes behind a refusal are dropped."""
@@ -141,6 +181,7 @@ class Connection:
             self._wake()
         if parser.in_message:
             fresh = ready or not was_in_message
+            self._idle_anew = False
             if parser.in_body and (fresh or not was_in_body):
                 self._deadline = trio.current_time() + self._limits.body_seconds
             elif fresh:

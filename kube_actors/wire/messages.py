@@ -31,9 +31,11 @@ _KEYS = {
 class Headers:
     """An immutable multimap of header lines. Names are lower case; text is decoded only when asked for."""
 
-    __slots__ = ("_first", "_lines")
+    __slots__ = ("_first", "_lines", "note")
 
     def __init__(self, lines: list[tuple[bytes, bytes]]) -> None:
+        self.note: object = None
+        """What a handler has made of these lines, for the next request that brings the same ones."""
         self._lines = lines
         self._first: dict[bytes, bytes] | None = None
 
@@ -143,6 +145,8 @@ class HttpResponse(msgspec.Struct, frozen=True):
     status: int
     headers: HeaderPairs = ()
     body: bytes = b""
+    lines: str = ""
+    """More headers as ready lines, each with its line end; whoever makes them sees to it that no value breaks one."""
 
 
 class StreamResponse(msgspec.Struct, frozen=True):
@@ -184,6 +188,10 @@ class TunnelUpgrade(msgspec.Struct, frozen=True):
 
 Answer = HttpResponse | StreamResponse | WebSocketUpgrade | TunnelUpgrade
 Handler = Callable[[HttpRequest], Awaitable[Answer]]
+
+AtOnce = Callable[[HttpRequest], HttpResponse | None]
+"""Answers what can be answered without waiting, None for the rest, which then goes to the handler. It saves the way to
+another task, so it must be short and must not raise."""
 
 
 def wants_websocket(request: HttpRequest) -> bool:

@@ -5,6 +5,7 @@ Owns where one message is on its way in. It never answers: what is wrong with a 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httptools
@@ -15,6 +16,9 @@ from .limits import Limits
 from .messages import Headers, HttpRequest, PeerCertificate
 
 FRAMING_FACTOR = 8  # a chunk of one byte takes six; beyond that it is extensions and trailers without end
+
+_LINE = re.compile(rb"GET (/[!\"$-~]*) HTTP/1\.1")
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"connection"})
 
 
 class Incoming(msgspec.Struct, frozen=True):
@@ -52,6 +56,29 @@ class RequestParser:
         self.finished = False
         self.refusal: Refused | None = None
         self.trailing = b""
+        self._usual = b""  # the header lines of the last plain GET, as they came
+        self._usual_headers = Headers([])
+
+    def again(self, data: bytes) -> HttpRequest | None:
+        """The request, if the bytes are one GET with the very header lines of an earlier one: clients repeat theirs
+        all day, and these have been found in order. None: `feed` must look."""
+        if self.in_message or self.finished or not self._usual:
+            return None
+        line, _, rest = data.partition(b"\r\n")
+        if rest != self._usual:
+            return None
+        found = _LINE.fullmatch(line)
+        if found is None or len(line) > self._limits.target_bytes:
+            return None
+        return self._request("GET", found[1].decode("ascii"), self._usual_headers, b"", "1.1")
+
+    def _learn(self, data: bytes, incoming: Incoming) -> None:
+        """Whether a request that came alone, in one piece and without anything special may be the pattern of others."""
+        line, _, rest = data.partition(b"\r\n")
+        plain = incoming.keep_alive and not incoming.upgrade and not incoming.request.content
+        whole = _LINE.fullmatch(line) and rest.find(b"\r\n\r\n") == len(rest) - 4
+        if plain and whole and not any(name in _FRAMING for name, _ in self._lines):
+            self._usual, self._usual_headers = rest, incoming.request.headers
 
     def _reset(self) -> None:
         self._target = b""
@@ -64,6 +91,7 @@ class RequestParser:
         """The requests that these bytes complete, in order; those before a refused one are still good."""
         if self.finished:
             return []
+        fresh = not self.in_message
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -85,6 +113,8 @@ class RequestParser:
                     self._refuse(Refused(413, "request body has too much framing"))
             elif self._size > self._limits.head_bytes:
                 self._refuse(Refused(431, "request headers are too large"))
+        elif fresh and len(ready) == 1:
+            self._learn(data, ready[0])
         return ready
 
     def _refuse(self, refusal: Refused) -> None:
@@ -138,29 +168,32 @@ class RequestParser:
 
     def _emit(self, content: bytes | None) -> None:
         parser = self._parser
-        target = self._target.decode("latin-1")
-        path, _, query = target.partition("?")
-        if not path.startswith("/"):
-            path = _origin_form(path)
-        request = HttpRequest(
-            method=parser.get_method().decode("latin-1"),
-            target=target,
-            path=path,
-            query=query,
-            headers=Headers(self._lines),
-            content=content,
-            body_limit=self._limits.body_bytes,
-            peer=self._peer,
-            certificate=self._certificate,
-            secure=self._secure,
-            version=parser.get_http_version(),
-        )
+        method, target = parser.get_method().decode("latin-1"), self._target.decode("latin-1")
+        request = self._request(method, target, Headers(self._lines), content, parser.get_http_version())
         oversized = content is None
         self._ready.append(
             Incoming(request, parser.should_keep_alive() and not oversized, bool(parser.should_upgrade()))
         )
         self.finished = oversized
         self.in_message = self.in_body = self.wants_continue = False
+
+    def _request(self, method: str, target: str, headers: Headers, content: bytes | None, version: str) -> HttpRequest:
+        path, _, query = target.partition("?")
+        if not path.startswith("/"):
+            path = _origin_form(path)
+        return HttpRequest(
+            method=method,
+            target=target,
+            path=path,
+            query=query,
+            headers=headers,
+            content=content,
+            body_limit=self._limits.body_bytes,
+            peer=self._peer,
+            certificate=self._certificate,
+            secure=self._secure,
+            version=version,
+        )
 
 
 def _origin_form(path: str) -> str:

@@ -48,7 +48,7 @@ class Responder:
         if limit and len(body) > limit and accepts_gzip(request) and not _names(headers, "content-encoding"):
             body = await trio.to_thread.run_sync(gzip, body) if len(body) > MOVE_TO_THREAD_BYTES else gzip(body)
             headers += (("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
-        extra = self._date() + (_CLOSE if close else "")
+        extra = response.lines + self._date() + (_CLOSE if close else "")
         if has_body(response.status):
             extra += f"Content-Length: {len(body)}\r\n"
         else:

@@ -21,7 +21,7 @@ from .connection import Connection
 from .encode import DateLine
 from .errors import ListenError
 from .limits import ACCEPT_RETRY_SECONDS, Limits
-from .messages import Handler
+from .messages import AtOnce, Handler
 from .transport import TlsTransport, Transport, tune
 
 log = logging.getLogger("kube_actors.wire")
@@ -76,8 +76,10 @@ class HttpServer:
         tls: ssl.SSLContext | None = None,
         limits: Limits | None = None,
         now: Callable[[], float] | None = None,
+        at_once: AtOnce | None = None,
     ) -> None:
         self._handler = handler
+        self._at_once = at_once
         self._sockets = tuple(sockets)
         self._tls = tls
         self._limits = limits or Limits()
@@ -180,7 +182,7 @@ class HttpServer:
         seconds = self._limits.write_seconds
         transport = Transport(sock, seconds) if self._tls is None else TlsTransport(sock, seconds, self._tls)
         peer = (address[0], address[1])
-        connection = Connection(transport, self._handler, self._limits, self._date, peer)
+        connection = Connection(transport, self._handler, self._limits, self._date, peer, self._at_once)
         self._connections.add(connection)
         self._came.set()
         nursery.start_soon(self._serve, connection)

@@ -87,11 +87,11 @@ async def https_apiserver(
     access.authenticator = Authenticator(
         system.clock, [Token(ADMIN_TOKEN, ADMIN), Token("alice-token", ALICE), *tokens]
     )
-    face = HttpFace(server.handle, access, system)
+    face = HttpFace(server.handle, access, system, server.at_once)
     pki = Pki(system.clock.now, system.entropy.serial)
     pair = pki.apiserver(["127.0.0.1"])
     tls = server_context(pair.certificate, pair.key, client_ca=pki.ca_certificate)
-    http = HttpServer(face, sockets, tls=tls, limits=limits, now=system.clock.now)
+    http = HttpServer(face, sockets, tls=tls, limits=limits, now=system.clock.now, at_once=face.at_once)
     path = directory / "kubeconfig"
     client = pki.client("kubernetes-admin", ["system:masters"])
     path.write_text(kubeconfig(f"https://127.0.0.1:{http.port}", pki.ca_certificate, client=client))

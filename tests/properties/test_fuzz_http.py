@@ -29,7 +29,7 @@ def face_of(api: RunningAPIServer) -> HttpFace:
     access = api.server.core.access
     access.authenticator = Authenticator(api.system.clock, [Token("t", TESTER)])
     api.server.raw = RawAnswers(api.system, api.server.resources, api.store)
-    return HttpFace(api.server.handle, access, api.system)
+    return HttpFace(api.server.handle, access, api.system, api.server.at_once)
 
 
 def with_token(http: HttpRequest) -> HttpRequest:
@@ -53,12 +53,15 @@ async def play(seed: int, count: int = REQUESTS) -> None:
             told = f"seed {seed} request {number}: {http.method} {http.path}?{http.query} {content!r}"
             with trio.fail_after(600):
                 try:
+                    short = face.at_once(http) if face.at_once else None
                     answer = await face(http)
                 except Exception as error:
                     raise AssertionError(told) from error
             if not isinstance(answer, HttpResponse):
                 continue
             check(answer, told)
+            if short is not None:
+                assert (short.status, short.body) == (answer.status, answer.body), told
             if answer.status >= 400 and http.method != "DELETE":
                 assert state_of(api) == before, f"half a write: {answer.status} {told}"
 

@@ -42,7 +42,7 @@ class Access:
     def __init__(self, system: System, store: Store, *, token_key: Callable[[], bytes] | None = None) -> None:
         self.seeds = Seeds(system, store)
         self.rbac = Rbac(store, self.seeds.ensure)
-        self.authorizer = Authorizer(NodeJudge(store), self.rbac)
+        self.authorizer = Authorizer(NodeJudge(store), self.rbac, known=self.rbac.knows_allowed)
         self.audit: Audit | None = None
         self.flow = FlowControl(store, self.seeds)
         self.tokens = Tokens(system, store, token_key)

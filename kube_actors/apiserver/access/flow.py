@@ -44,6 +44,8 @@ class Schema:
         self.order = (spec.get("matchingPrecedence") or 0, self.name)
         self.by: str = (spec.get("distinguisherMethod") or {}).get("type", "")
         self.headers: tuple[tuple[str, str], ...] = ()
+        self.lines = ""
+        """The headers as they are written."""
         self._rules: list[JSONObject] = spec.get("rules") or []
 
     def matches(self, asked: Attributes) -> bool:
@@ -245,6 +247,18 @@ class FlowControl:
             await level.enter(f"{schema.name}/{schema.flow_of(asked)}")
         return Ticket(level, schema.headers)
 
+    def is_ready(self) -> bool:
+        """Whether a request can be classified without waiting."""
+        return self._mirror.is_current() and self._mirror.version == self._version
+
+    def lines_at_once(self, asked: Attributes) -> str | None:
+        """The header lines for a request that is served without waiting, so that it needs no seat: only a free one
+        must be there. None when it has to queue like all others."""
+        schema = self._schema_of(asked)
+        if schema is None:
+            return ""
+        return schema.lines if self.levels[schema.level].is_free else None
+
     def _schema_of(self, asked: Attributes) -> Schema | None:
         user = asked.user
         key = (user.name, asked.verb, asked.group, asked.whole, asked.namespace, asked.path, *user.groups)
@@ -273,3 +287,4 @@ class FlowControl:
                 ("X-Kubernetes-PF-FlowSchema-UID", schema.uid),
                 ("X-Kubernetes-PF-PriorityLevel-UID", levels[schema.level].uid),
             )
+            schema.lines = "".join(f"{name}: {value}\r\n" for name, value in schema.headers)

@@ -176,6 +176,12 @@ class Rbac:
             found = self._known[key] = _decide(policy, asked)
         return found
 
+    def knows_allowed(self, user: UserInfo, what: tuple[str, str, str, str, str, str]) -> bool:
+        """Whether this was allowed before and nothing has changed since; `what` is verb, group, resource, namespace,
+        name and path."""
+        found = self._known.get((user.name, *what, *user.groups))
+        return found is not None and found.allowed and not self._stale()
+
     async def rules_for(self, user: UserInfo, namespace: str) -> tuple[list[Rule], list[str]]:
         """All rules that hold for the user there, and what could not be resolved."""
         rules: list[Rule] = []

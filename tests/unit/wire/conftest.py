@@ -33,10 +33,10 @@ def serving() -> Callable[..., Any]:
 
     @contextlib.asynccontextmanager
     async def open_server(
-        handler: Any, *, tls: Any = None, limits: Limits | None = None, now: Any = None
+        handler: Any, *, tls: Any = None, limits: Limits | None = None, now: Any = None, at_once: Any = None
     ) -> AsyncIterator[HttpServer]:
         sockets = await listen_tcp("127.0.0.1", 0)
-        server = HttpServer(handler, sockets, tls=tls, limits=limits, now=now)
+        server = HttpServer(handler, sockets, tls=tls, limits=limits, now=now, at_once=at_once)
         async with trio.open_nursery() as nursery:
             await nursery.start(server.run)
             with trio.fail_after(30):
