@@ -5,7 +5,7 @@ Pure. It decides and writes the patches; whether the would-be owner still stands
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
@@ -26,8 +26,10 @@ class Claim(Struct, Generic[T], frozen=True):
     actions: tuple[Action, ...]
 
 
-def claim(owner: Owner, selector: Selector, candidates: Iterable[T]) -> Claim[T]:
-    """Sort out candidates of one kind in the owner's namespace."""
+def claim(
+    owner: Owner, selector: Selector, candidates: Iterable[T], belongs: Callable[[T], bool] | None = None
+) -> Claim[T]:
+    """Sort out candidates of one kind in the owner's namespace; belongs may ask for more than the selector does."""
     owned: list[T] = []
     adopt: list[Any] = []
     release: list[Any] = []
@@ -35,7 +37,7 @@ def claim(owner: Owner, selector: Selector, candidates: Iterable[T]) -> Claim[T]
     for candidate in candidates:
         metadata = candidate.metadata  # type: ignore[attr-defined]
         reference = controller_of(candidate)  # type: ignore[arg-type]
-        matches = selector.matches(metadata.labels)
+        matches = selector.matches(metadata.labels) and (belongs is None or belongs(candidate))
         if reference is not None:
             if reference.uid != owner.metadata.uid:
                 continue

@@ -49,6 +49,8 @@ class Told(Struct, frozen=True, kw_only=True):
     message: str = ""
     failed_reason: str = ""
     failed_message: str = ""
+    silent: tuple[str, ...] = ()
+    """Reasons of refusals that are nobody's news."""
 
 
 class Create(Struct, frozen=True, kw_only=True):
@@ -125,14 +127,30 @@ class Emit(Struct, frozen=True, kw_only=True):
     type: Literal["Normal", "Warning"] = "Normal"
 
 
+class Fail(Struct, frozen=True, kw_only=True):
+    """End the plan as a refusal would: something that the plan needs is not there, and the key comes again later."""
+
+    message: str
+
+
+class Chain(Struct, frozen=True, kw_only=True):
+    """Actions one after the other, for a batch whose members take more than one; the first refusal ends them.
+
+    told tells of such a refusal, besides what its own action tells.
+    """
+
+    actions: tuple[Any, ...]
+    told: Told | None = None
+
+
 class Batch(Struct, frozen=True, kw_only=True):
     """Actions side by side. With slow_start in groups of 1, 2, 4, ..., and no further group after a failure."""
 
-    actions: tuple[Create | Delete | Patch, ...]
+    actions: tuple[Create | Delete | Patch | Chain, ...]
     slow_start: bool = False
 
 
-Action = Create | Update | Patch | Delete | Confirm | Read | Call | Emit | Batch
+Action = Create | Update | Patch | Delete | Confirm | Read | Call | Emit | Fail | Chain | Batch
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -218,9 +236,12 @@ def orphans_of(namespace: str) -> str:
 
 
 def index_by_owner(obj: Any) -> tuple[str, ...]:
-    """The values of OWNER_INDEX."""
+    """The values of OWNER_INDEX: the owner's uid, or for an orphan its namespace, also with each of its labels."""
     reference = controller_of(obj)
-    return (reference.uid if reference is not None else orphans_of(obj.metadata.namespace),)
+    if reference is not None:
+        return (reference.uid,)
+    everyone = orphans_of(obj.metadata.namespace)
+    return (everyone, *(f"{everyone}/{key}={value}" for key, value in obj.metadata.labels.items()))
 
 
 BY_OWNER = (OWNER_INDEX, index_by_owner)

@@ -34,6 +34,7 @@ from .replicaset import ReplicaSets, ReplicationControllers
 from .runner import CacheFeed, Feed, Runner
 from .serviceaccount import RootCertificates, ServiceAccounts
 from .servicecidr import ServiceCIDRs
+from .statefulset import StatefulSets
 from .tokens import ServiceAccountTokens, Sign
 from .ttl import NodeTTL
 
@@ -72,6 +73,8 @@ class Options(Struct, frozen=True, kw_only=True):
     authority: Authority | None = None
     sign_token: Sign | None = None
     election: ElectionConfig | None = None
+    max_unavailable_stateful_set: bool = False
+    """Kubernetes' gate of that name."""
 
 
 def _node_settings(options: Options) -> nodes.Settings:
@@ -142,6 +145,7 @@ CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "deployment-controller": lambda options: Deployments(),
     "replicaset-controller": lambda options: ReplicaSets(),
     "replicationcontroller-controller": lambda options: ReplicationControllers(),
+    "statefulset-controller": lambda options: StatefulSets(options.max_unavailable_stateful_set),
     "endpointslice-controller": lambda options: EndpointSlices(),
     "endpointslice-mirroring-controller": lambda options: Mirroring(),
     "endpoints-controller": lambda options: EndpointsObjects(),
@@ -170,6 +174,7 @@ CONTROLLERS |= rare.CONTROLLERS
 
 LATE = frozenset(
     {
+        "statefulset-controller",
         "disruption-controller",
         "persistentvolumeclaim-protection-controller",
         "persistentvolume-protection-controller",

@@ -12,7 +12,7 @@ import trio
 from msgspec import Struct
 
 from kube_actors.actors import System
-from kube_actors.api.errors import ApiError
+from kube_actors.api.errors import ApiError, server_failure
 from kube_actors.client import Client, EventRecorder, ItemBackoff, TransportError, WorkQueue, key_of, split_key
 
 from . import limits
@@ -21,11 +21,13 @@ from .contract import (
     Action,
     Batch,
     Call,
+    Chain,
     Confirm,
     Controller,
     Create,
     Delete,
     Emit,
+    Fail,
     Outcome,
     Patch,
     Plan,
@@ -224,6 +226,10 @@ class Runner:
                 return await self._perform_batch(key, action)
             case Confirm():
                 return await self._confirm(action)
+            case Chain():
+                return await self._perform_chain(key, action)
+            case Fail():
+                raise server_failure(action.message)
         self._actions += 1
         try:
             result = await self._write(key, action)
@@ -273,6 +279,16 @@ class Runner:
         self._remember_deletion(key, action)
         return name
 
+    async def _perform_chain(self, key: str, chain: Chain) -> tuple[Any, ...]:
+        results = []
+        for action in chain.actions:
+            try:
+                results.append(await self._perform(key, action))
+            except ApiError as error:
+                self._tell_failure(chain.told, error)
+                raise
+        return tuple(results)
+
     async def _perform_batch(self, key: str, batch: Batch) -> tuple[Any, ...]:
         """Groups side by side; the first refusal of a group is raised once the group has ended."""
         results: list[Any] = []
@@ -280,10 +296,10 @@ class Runner:
         size = limits.SLOW_START_INITIAL if batch.slow_start else len(waiting)
         while waiting:
             group, waiting = waiting[:size], waiting[size:]
-            size *= 2
+            size = min(size * 2, limits.BURST_REPLICAS)
             errors: list[ApiError | TransportError] = []
 
-            async def one(action: Create | Delete | Patch, errors: list[ApiError | TransportError] = errors) -> None:
+            async def one(action: Action, errors: list[ApiError | TransportError] = errors) -> None:
                 try:
                     results.append(await self._perform(key, action))
                 except (ApiError, TransportError) as error:
@@ -360,6 +376,8 @@ class Runner:
     def _tell_failure(self, told: Told | None, error: ApiError) -> None:
         # In a namespace that is going away nothing can be made, and that is nobody's news.
         if told is None or not told.failed_reason or error.has_cause("NamespaceTerminating"):
+            return
+        if error.reason in told.silent:
             return
         message = told.failed_message.replace("{error}", error.message)
         self._recorder.event(told.about, "Warning", told.failed_reason, message)

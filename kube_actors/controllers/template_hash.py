@@ -35,6 +35,14 @@ def fnv1a(data: bytes, state: int = _FNV_OFFSET) -> int:
     return state
 
 
+def fnv1(data: bytes) -> int:
+    """The 32-bit FNV-1 hash, which multiplies first."""
+    state = _FNV_OFFSET
+    for byte in data:
+        state = (state * _FNV_PRIME & 0xFFFFFFFF) ^ byte
+    return state
+
+
 def safe_encode(text: str) -> str:
     """The text in letters that spell no words (apimachinery, util/rand)."""
     return "".join(_ALPHABET[ord(letter) % len(_ALPHABET)] for letter in text)
@@ -56,6 +64,60 @@ def _state_of(encoded: bytes) -> int:
 def dump_template(template: dict[str, Any]) -> str:
     """The text that is hashed, from a template as plain data."""
     return "(v1.PodTemplateSpec)" + _struct("PodTemplateSpec")(template)
+
+
+def filled(template: dict[str, Any]) -> dict[str, Any]:
+    """The template with every struct that Go's encoder writes even when it is empty, as resources: {}."""
+    done: dict[str, Any] = _filler("PodTemplateSpec")(template)
+    return done
+
+
+@functools.cache
+def _filler(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """What completes one struct, and all structs below it."""
+    parts: list[tuple[str, str, bool, str]] = []
+    for field in _fields()[name]:
+        if field.startswith("+"):
+            parts += _embedded(field[1:])
+            continue
+        part = _part(field)
+        if part is not None:
+            parts.append(part)
+
+    def fill(value: dict[str, Any]) -> dict[str, Any]:
+        done = dict(value)
+        for json_name, form, always, kind in parts:
+            known = value.get(json_name)
+            if known is None:
+                if always:
+                    done[json_name] = "0" if kind == "Quantity" else _filler(kind)({})
+            elif kind == "Quantity":
+                continue
+            elif form == "list":
+                done[json_name] = [_filler(kind)(item) for item in known]
+            else:
+                done[json_name] = _filler(kind)(known)
+        return done
+
+    return fill
+
+
+def _embedded(name: str) -> list[tuple[str, str, bool, str]]:
+    found: list[tuple[str, str, bool, str]] = []
+    for field in _fields()[name]:
+        found += _embedded(field[1:]) if field.startswith("+") else [part for part in (_part(field),) if part]
+    return found
+
+
+def _part(field: str) -> tuple[str, str, bool, str] | None:
+    """A field that is a struct or a list of structs: its JSON name, form, whether it is always written, its type."""
+    named, _, kind = field.partition(":")
+    go_name, _, json_name = named.partition("=")
+    form = "list" if kind.startswith("[]") else "pointer" if kind.startswith("*") else "struct"
+    bare = kind.removeprefix("[]").removeprefix("*")
+    if bare not in _fields() and not (bare == "Quantity" and form == "struct"):
+        return None
+    return json_name or _json_name(go_name), form, form == "struct", bare
 
 
 @functools.cache
