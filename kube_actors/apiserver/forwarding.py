@@ -6,7 +6,6 @@ has found out; what it answers is never looked at beyond that.
 
 from __future__ import annotations
 
-import os
 import ssl
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from msgspec import Struct
 from kube_actors.api import errors
 from kube_actors.api.messages import Answer, AnyAnswer, HttpCall, StreamAnswer, TunnelAnswer
 from kube_actors.apiserver import limits, links
-from kube_actors.wire import WireError
+from kube_actors.wire import Unreachable, WireError
 
 if TYPE_CHECKING:
     from kube_actors.wire.client import Reply
@@ -63,7 +62,7 @@ async def forward(call: HttpCall, body: bytes, backend: Backend) -> AnyAnswer:
             tls=backend.tls,
             server_hostname=backend.server_name or None,
         )
-    except (OSError, WireError) as error:
+    except WireError as error:
         raise errors.service_unavailable(f"error trying to reach service: {_in_go(error, backend)}") from None
     if reply.upgraded:
         return TunnelAnswer(pipe=reply, headers=reply.headers)
@@ -178,19 +177,9 @@ class ReplyBody:
         self._reply.close()
 
 
-def _in_go(error: Exception, backend: Backend) -> str:
+def _in_go(error: WireError, backend: Backend) -> str:
     """What went wrong, as Go's dialer says it."""
     where = f"[{backend.host}]:{backend.port}" if ":" in backend.host else f"{backend.host}:{backend.port}"
-    if isinstance(error, OSError):
-        reason = _first(error)
-        said = os.strerror(reason.errno) if reason.errno else str(reason)
-        return f"dial tcp {where}: connect: {said.lower()}"
+    if isinstance(error, Unreachable):
+        return f"dial tcp {where}: {error.reason if error.timed_out else f'connect: {error.reason.lower()}'}"
     return str(error)
-
-
-def _first(error: OSError) -> OSError:
-    """trio tries every address of a host and tells of all of them."""
-    cause = error.__cause__
-    if isinstance(cause, ExceptionGroup):
-        cause = cause.exceptions[0]
-    return cause if isinstance(cause, OSError) else error

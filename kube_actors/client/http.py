@@ -8,11 +8,12 @@ Nothing is opened before the first request.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Iterator, Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import trio
 
@@ -27,7 +28,7 @@ from kube_actors.api.messages import (
     Session,
     WatchEvent,
 )
-from kube_actors.wire.tls import client_context
+from kube_actors.wire import Distrust, Limits, PeerGone, WireError, client_context
 
 from . import limits
 from .config import HTTPConfig
@@ -37,25 +38,38 @@ from .rest import Rendered, render
 from .transport import describe
 
 if TYPE_CHECKING:
-    import httpx
+    from kube_actors.wire.dialing import Dial
+    from kube_actors.wire.pool import Pool, PooledReply
 
 _LOOPBACK = ("127.", "localhost", "::1")
+_PORTS = {"http": 80, "https": 443}
+_UNESCAPED = "/%:@!$&'()*+,;=~"
 
 
 class HTTPTransport:
-    """Asks an API server over HTTP(S). Close it with `aclose`, or use it as an async context manager."""
+    """Asks an API server over HTTP(S). Close it with `aclose`, or use it as an async context manager.
+
+    `dial` opens its connections; without one they are TCP.
+    """
 
     def __init__(
-        self, config: HTTPConfig, entropy: Entropy, *, timeout: float = limits.REQUEST_TIMEOUT_SECONDS
+        self,
+        config: HTTPConfig,
+        entropy: Entropy,
+        *,
+        timeout: float = limits.REQUEST_TIMEOUT_SECONDS,
+        dial: Dial | None = None,
     ) -> None:
         self.config = config
         self._entropy = entropy
         self._timeout = timeout
-        self._client: httpx.AsyncClient | None = None
+        self._dial = dial
+        self._connections: Pool | None = None
         self._tls: ssl.SSLContext | None = None
         self._token = config.token
         self._token_read_at = float("-inf")
-        self._compressed = not (urlsplit(config.server).hostname or "").startswith(_LOOPBACK)
+        self._where = urlsplit(config.server)
+        self._compressed = not (self._where.hostname or "").startswith(_LOOPBACK)
 
     async def __aenter__(self) -> HTTPTransport:
         return self
@@ -65,19 +79,19 @@ class HTTPTransport:
 
     async def aclose(self) -> None:
         """Close all connections; running watches end."""
-        if self._client is not None:
-            with trio.CancelScope(shield=True), trio.move_on_after(limits.CONNECT_TIMEOUT_SECONDS):
-                await self._client.aclose()
+        if self._connections is not None:
+            self._connections.close()
+        await trio.lowlevel.checkpoint()
 
     async def send(self, request: AnyRequest) -> Answer:
         rendered = render(request)
         with _named_errors(request), self._in_time(request, self._timeout):
-            response = await self._open(request, rendered, stream=False)
+            reply = await self._open(rendered, stream=False)
             return Answer(
-                status=response.status_code,
-                body=response.content,
-                content_type=response.headers.get("content-type", ""),
-                headers=tuple(response.headers.multi_items()),
+                status=reply.status,
+                body=await _whole(reply),
+                content_type=_header(reply, "content-type"),
+                headers=reply.headers,
             )
         raise AssertionError("unreachable: _in_time raises")
 
@@ -102,31 +116,33 @@ class HTTPTransport:
             server_hostname=self.config.server_name or None,
             headers=self._headers(rendered),
             what=describe(request),
+            dial=self._dial,
         )
 
     async def _open_body(self, request: AnyRequest) -> _Body:
         """A response whose body is still to come, or the ApiError that its status is."""
         with _named_errors(request), self._in_time(request, self._timeout):
-            response = await self._open(request, render(request), stream=True)
-            if response.status_code < 400:
-                return _Body(response, describe(request))
-            raise errors.decode(response.status_code, await response.aread())
+            reply = await self._open(render(request), stream=True)
+            if reply.status < 400:
+                return _Body(reply, describe(request))
+            raise errors.decode(reply.status, await _whole(reply))
         raise AssertionError("unreachable: _in_time raises")
 
-    async def _open(self, request: AnyRequest, rendered: Rendered, *, stream: bool) -> httpx.Response:
-        client = self._pool()
-        headers = dict(self._headers(rendered))
-        if stream or not self._compressed:
-            headers["Accept-Encoding"] = "identity"
-        extensions = {"sni_hostname": self.config.server_name} if self.config.server_name else None
-        built = client.build_request(
-            rendered.method, self._url(rendered), content=rendered.body or None, headers=headers, extensions=extensions
+    async def _open(self, rendered: Rendered, *, stream: bool) -> PooledReply:
+        coding = "gzip" if self._compressed and not stream else "identity"
+        headers = (
+            ("Host", self._where.netloc.rpartition("@")[2]),
+            *self._headers(rendered),
+            ("Accept-Encoding", coding),
         )
-        return await client.send(built, stream=stream)
+        return await self._pool().call(rendered.method, self._target(rendered), headers, rendered.body)
+
+    def _target(self, rendered: Rendered) -> str:
+        query = f"?{urlencode(rendered.query)}" if rendered.query else ""
+        return f"{self._where.path.rstrip('/')}{quote(rendered.path, safe=_UNESCAPED)}{query}"
 
     def _url(self, rendered: Rendered) -> str:
-        query = f"?{urlencode(rendered.query)}" if rendered.query else ""
-        return f"{self.config.server}{rendered.path}{query}"
+        return f"{self._where.scheme}://{self._where.netloc}{self._target(rendered)}"
 
     def _headers(self, rendered: Rendered) -> Sequence[tuple[str, str]]:
         headers = [*rendered.headers, ("User-Agent", self.config.user_agent)]
@@ -166,21 +182,25 @@ class HTTPTransport:
                 raise KubeconfigError(f"certificates for {config.server} cannot be used: {error}") from error
         return self._tls
 
-    def _pool(self) -> httpx.AsyncClient:
-        if self._client is None:
-            import httpx  # lazy: heavy import
+    def _pool(self) -> Pool:
+        if self._connections is None:
+            from kube_actors.wire.pool import Pool  # lazy: heavy import (httptools)
 
-            self._client = httpx.AsyncClient(
-                verify=self._tls_context() or False,
-                trust_env=False,
-                timeout=httpx.Timeout(None, connect=limits.CONNECT_TIMEOUT_SECONDS),
-                limits=httpx.Limits(
-                    max_connections=limits.CONNECTIONS,
-                    max_keepalive_connections=limits.IDLE_CONNECTIONS,
-                    keepalive_expiry=limits.IDLE_CONNECTION_SECONDS,
-                ),
+            where = self._where
+            if where.scheme not in _PORTS or not where.hostname:
+                raise ValueError(f"{self.config.server!r} is no URL of a server")
+            self._connections = Pool(
+                where.hostname,
+                where.port or _PORTS[where.scheme],
+                connections=limits.CONNECTIONS,
+                idle=limits.IDLE_CONNECTIONS,
+                idle_seconds=limits.IDLE_CONNECTION_SECONDS,
+                tls=self._tls_context(),
+                server_hostname=self.config.server_name or None,
+                limits=Limits(handshake_seconds=limits.CONNECT_TIMEOUT_SECONDS),
+                dial=self._dial,
             )
-        return self._client
+        return self._connections
 
     @contextmanager
     def _in_time(self, request: AnyRequest, seconds: float) -> Iterator[None]:
@@ -192,82 +212,60 @@ class HTTPTransport:
 
 @contextmanager
 def _named_errors(request: AnyRequest | str) -> Iterator[None]:
-    """httpx's exceptions as ours."""
-    import httpx  # lazy: heavy import
-
-    what = request if isinstance(request, str) else describe(request)
+    """The wire's exceptions as ours."""
     try:
         yield
-    except (httpx.ConnectTimeout, httpx.NetworkError, httpx.RemoteProtocolError) as error:
-        causes = list(_causes(error))
-        kind = ProtocolError if any(map(_is_distrust, causes)) else Unavailable
-        raise kind(f"{what}: {next(filter(None, map(str, causes)), type(error).__name__)}") from error
-    except httpx.TimeoutException as error:
-        raise TransportTimeout(f"{what}: {type(error).__name__}") from error
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-        raise ProtocolError(f"{what}: {error}") from error
+    except Distrust as error:
+        raise ProtocolError(f"{_words(request)}: {error}") from error
+    except PeerGone as error:
+        raise Unavailable(f"{_words(request)}: {error}") from error
+    except (WireError, ValueError, zlib.error) as error:
+        raise ProtocolError(f"{_words(request)}: {error}") from error
     except (trio.ClosedResourceError, trio.BrokenResourceError) as error:
-        raise Unavailable(f"{what}: the connection is closed") from error
+        raise Unavailable(f"{_words(request)}: the connection is closed") from error
 
 
-def _is_distrust(error: BaseException) -> bool:
-    """One side does not trust the other's certificate: no passing trouble. (A lost connection is an SSLError too.)"""
-    return isinstance(error, ssl.SSLCertVerificationError) or (
-        isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "")
-    )
+def _words(request: AnyRequest | str) -> str:
+    return request if isinstance(request, str) else describe(request)
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and what led to it; httpx leaves its own message empty when trio's was."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+def _header(reply: PooledReply, name: str) -> str:
+    return next((value for key, value in reply.headers if key.lower() == name), "")
+
+
+async def _whole(reply: PooledReply) -> bytes:
+    """The body, as it was before it was packed for the way."""
+    body = await reply.read()
+    return zlib.decompress(body, 31) if body and _header(reply, "content-encoding") == "gzip" else body
 
 
 class _Body:
-    """A body being read. A read that is cancelled ends it, since its connection cannot be used any more."""
+    """A body being read."""
 
-    def __init__(self, response: httpx.Response, what: str) -> None:
+    def __init__(self, reply: PooledReply, what: str) -> None:
+        self._reply = reply
         self._what = what
-        self._chunks: AsyncIterator[bytes] = response.aiter_raw()
         self._closed = False
-        self._reading: trio.CancelScope | None = None
 
     async def receive_some(self) -> bytes:
         """The next chunk; b"" at the end and once closed. Unavailable when the connection breaks."""
         if self._closed:
             await trio.lowlevel.checkpoint()
             return b""
-        chunk = b""
-        with _named_errors(self._what), trio.CancelScope() as self._reading:
-            try:
-                chunk = await anext(self._chunks, b"")
-            finally:
-                self._reading = None
-                # The end, an error and a cancellation all finish the response and give up its connection.
-                self._closed = self._closed or not chunk
-        return chunk
+        try:
+            with _named_errors(self._what):
+                return await self._reply.receive_some()
+        except TransportError:
+            if not self._closed:
+                self._reply.close()
+                raise
+            return b""  # closed while it was read
 
     def close(self) -> None:
-        """Give the connection up. Closing takes a moment, which nobody has to wait for."""
-        if self._closed:
-            return
-        self._closed = True
-        if self._reading is not None:
-            self._reading.cancel()
-        else:
-            trio.lowlevel.spawn_system_task(self._abandon)
-
-    async def _abandon(self) -> None:
-        """Read on, cancelled: the only way that closes all of httpx's nested generators."""
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            try:
-                with _named_errors(self._what):
-                    async for _ in self._chunks:
-                        pass
-            except TransportError:
-                pass  # the connection is gone, which is what we want
+        """Give the connection up; whoever reads is told the end."""
+        if not self._closed:
+            self._closed = True
+            self._reply.close()
 
 
 class HTTPWatch:

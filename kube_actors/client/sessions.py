@@ -9,6 +9,7 @@ import trio
 
 from kube_actors.api import errors
 from kube_actors.wire import HandshakeFailed, PeerGone, WebSocketClosed
+from kube_actors.wire.dialing import Dial
 from kube_actors.wire.websocket import WebSocket
 from kube_actors.wire.websocket_client import connect_websocket
 
@@ -44,6 +45,7 @@ class WebSocketSession:
         tls: ssl.SSLContext | None,
         server_hostname: str | None,
         headers: Sequence[tuple[str, str]],
+        dial: Dial | None,
     ) -> None:
         """Hold the connection until closed. What goes wrong is kept for whoever opened it."""
         try:
@@ -54,6 +56,7 @@ class WebSocketSession:
                 server_hostname=server_hostname,
                 headers=tuple(headers),
                 subprotocols=(SUBPROTOCOL,),
+                dial=dial,
             ) as self._ws:
                 self._opened.set()
                 await self._closing.wait()
@@ -101,10 +104,11 @@ async def open_session(
     server_hostname: str | None,
     headers: Sequence[tuple[str, str]],
     what: str,
+    dial: Dial | None = None,
 ) -> WebSocketSession:
     """Open a remote command. ApiError when the server refuses it, Unavailable when it cannot be reached."""
     session = WebSocketSession(what)
     # The session outlives this call and belongs to no nursery of ours: whoever holds it closes it.
-    trio.lowlevel.spawn_system_task(session.keep, url, key, tls, server_hostname, headers)
+    trio.lowlevel.spawn_system_task(session.keep, url, key, tls, server_hostname, headers, dial)
     await session.opened()
     return session

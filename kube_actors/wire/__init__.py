@@ -6,10 +6,12 @@ Owns bytes, framing, limits and disconnects. Never knows what a request means. `
 
 from .errors import (
     BodyTooLarge,
+    Distrust,
     HandshakeFailed,
     ListenError,
     PeerGone,
     Refused,
+    Unreachable,
     WebSocketClosed,
     WireError,
 )
@@ -37,6 +39,7 @@ __all__ = [
     "Answer",
     "AtOnce",
     "BodyTooLarge",
+    "Distrust",
     "Handler",
     "HandshakeFailed",
     "HeaderPairs",
@@ -53,6 +56,7 @@ __all__ = [
     "ServerStatistics",
     "StreamResponse",
     "TunnelUpgrade",
+    "Unreachable",
     "WebSocketClosed",
     "WebSocketUpgrade",
     "WireError",

@@ -1,12 +1,11 @@
 """One HTTP/1.1 request to somebody else's server, its answer streamed; for whoever passes requests on.
 
-Owns one connection an answer: nothing is pooled, nothing decoded, no redirect followed. An answer that switches
-protocols becomes a pipe of bytes.
+Owns one connection an answer: nothing is pooled here (`pool` is), nothing decoded, no redirect followed. An answer that
+switches protocols becomes a pipe of bytes.
 """
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections import deque
 from typing import Any
@@ -14,11 +13,12 @@ from typing import Any
 import httptools
 import trio
 
+from .dialing import dial_tcp
 from .encode import encode_head
 from .errors import PeerGone, WireError
 from .limits import Limits
 from .messages import HeaderPairs
-from .transport import TlsTransport, Transport, tune
+from .transport import Transport
 
 
 class BadAnswer(WireError):
@@ -40,7 +40,17 @@ class Reply:
         self._body: deque[bytes] = deque()
         self._complete = False
         self._headed = False
+        self._framed = False
+        self._kept_alive = False
+        self._excess = False  # something came behind the end
+        self.begun = False
         self._parser: Any = httptools.HttpResponseParser(self)
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the connection can serve another request: this answer is over, and it was no end of connection."""
+        whole = self._complete and not self.upgraded and not self._excess and not self._body
+        return whole and (self._framed or self._bodiless) and self._kept_alive
 
     async def read_head(self) -> None:
         """Wait for status and headers; interim answers are left out."""
@@ -73,6 +83,7 @@ class Reply:
         if not data:
             self._end()
             return
+        self.begun = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -84,8 +95,7 @@ class Reply:
             raise BadAnswer(f"malformed HTTP response: {error}") from None
 
     def _end(self) -> None:
-        framed = any(name.lower() in ("content-length", "transfer-encoding") for name, _ in self.headers)
-        if not self._headed or (framed and not self._bodiless):
+        if not self._headed or (self._framed and not self._bodiless):
             raise PeerGone("EOF")
         self._complete = True
 
@@ -93,6 +103,7 @@ class Reply:
 
     def on_message_begin(self) -> None:
         self._lines = []
+        self._excess = self._complete
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._size += len(name) + len(value)
@@ -106,6 +117,10 @@ class Reply:
             return
         self.status, self.headers, self._headed = status, tuple(self._lines), True
         self.upgraded = status == 101
+        self._kept_alive = self._parser.should_keep_alive()
+        self._framed = status in (204, 304) or any(
+            name.lower() in ("content-length", "transfer-encoding") for name, _ in self.headers
+        )
         self._complete = self._complete or self._bodiless
 
     def on_body(self, part: bytes) -> None:
@@ -114,34 +129,6 @@ class Reply:
     def on_message_complete(self) -> None:
         if self._headed and not self.upgraded:
             self._complete = True
-
-
-async def connect(
-    host: str,
-    port: int,
-    *,
-    tls: ssl.SSLContext | None = None,
-    server_hostname: str | None = None,
-    limits: Limits | None = None,
-) -> Transport:
-    """A connection. Raises OSError or PeerGone."""
-    limits = limits or Limits()
-    with trio.move_on_after(limits.handshake_seconds):
-        stream = await trio.open_tcp_stream(host, port)
-        sock = socket.socket(fileno=stream.socket.detach())
-        tune(sock)
-        if tls is None:
-            return Transport(sock, limits.write_seconds)
-        transport = TlsTransport(
-            sock, limits.write_seconds, tls, server_side=False, server_hostname=server_hostname or host
-        )
-        try:
-            await transport.handshake()
-        except BaseException:
-            transport.close()
-            raise
-        return transport
-    raise PeerGone("i/o timeout")
 
 
 async def call(
@@ -159,10 +146,10 @@ async def call(
 ) -> Reply:
     """Send a request and wait for the head of its answer. Content-Length is set here; Host is the caller's.
 
-    Raises OSError when there is no connection, BadAnswer, and PeerGone when the head is not there in time.
+    Raises BadAnswer, and PeerGone when there is no connection or the head is not there in time.
     """
     limits = limits or Limits()
-    transport = await connect(host, port, tls=tls, server_hostname=server_hostname, limits=limits)
+    transport = await dial_tcp(host, port, tls=tls, server_hostname=server_hostname, limits=limits)
     try:
         reply = Reply(transport, limits, method)
         sized = (

@@ -15,6 +15,19 @@ class PeerGone(WireError):
     """The other side reset the connection, or took no byte for too long."""
 
 
+class Unreachable(PeerGone):
+    """No connection came about; `reason` is what the system said, `timed_out` that it said nothing."""
+
+    def __init__(self, host: str, port: int, reason: str, *, timed_out: bool = False) -> None:
+        super().__init__(f"cannot connect to {host}:{port}: {reason}")
+        self.reason = reason
+        self.timed_out = timed_out
+
+
+class Distrust(PeerGone):
+    """One side of TLS does not trust the other: trying again changes nothing."""
+
+
 class Refused(WireError):
     """The bytes are no acceptable HTTP request; `status` is what the client is told."""
 

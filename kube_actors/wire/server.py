@@ -181,11 +181,18 @@ class HttpServer:
             return
         seconds = self._limits.write_seconds
         transport = Transport(sock, seconds) if self._tls is None else TlsTransport(sock, seconds, self._tls)
-        peer = (address[0], address[1])
+        nursery.start_soon(self._serve, self._join(transport, (address[0], address[1])))
+
+    async def serve(self, transport: Transport, peer: tuple[str, int]) -> None:
+        """Serve a connection that came another way than through our sockets, until it ends. While `run` runs."""
+        self._accepted += 1
+        await self._serve(self._join(transport, peer))
+
+    def _join(self, transport: Transport, peer: tuple[str, int]) -> Connection:
         connection = Connection(transport, self._handler, self._limits, self._date, peer, self._at_once)
         self._connections.add(connection)
         self._came.set()
-        nursery.start_soon(self._serve, connection)
+        return connection
 
     async def _serve(self, connection: Connection) -> None:
         try:

@@ -4,18 +4,20 @@ Reading waits first and then reads: on a request-and-answer connection the data 
 read is a checkpoint. Writing tries first and waits only when the kernel's buffer is full, so an ordinary answer
 costs one system call and no trip through the scheduler. (trio's SocketStream yields once more on each.)
 A lock is taken only on the slow path; it keeps a pong from landing in the middle of another message.
+
+What lies beneath is whatever behaves as a non-blocking socket does; how to wait for it is two methods of `Transport`.
 """
 
 from __future__ import annotations
 
 import socket
 import ssl
-from typing import Any
+from typing import Any, Protocol
 
 import trio
 
 from .encode import PLAIN_HTTP_TO_TLS
-from .errors import PeerGone
+from .errors import Distrust, PeerGone
 from .limits import ALERT_SECONDS, RECEIVE_BYTES, TCP_KEEPALIVE_SECONDS, TLS_SLICE_BYTES
 from .messages import PeerCertificate
 
@@ -30,12 +32,24 @@ def tune(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, TCP_KEEPALIVE_SECONDS // 3)
 
 
+class Pipe(Protocol):
+    """What a transport asks of a non-blocking socket; BlockingIOError where it would have to wait."""
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes: ...
+
+    def send(self, data: bytes | memoryview, /) -> int: ...
+
+    def shutdown(self, how: int, /) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Transport:
     """A plain connection. One task receives; any may send."""
 
     secure = False
 
-    def __init__(self, sock: socket.socket, write_seconds: float) -> None:
+    def __init__(self, sock: Pipe, write_seconds: float) -> None:
         self._sock = sock
         self._write_seconds = write_seconds
         self._lock = trio.Lock()
@@ -49,9 +63,26 @@ class Transport:
         """Some bytes; empty at the peer's end of stream. Raises PeerGone on a reset."""
         return await self._receive_raw()
 
+    async def _readable(self) -> None:
+        """Until there is something to read, the end included."""
+        await trio.lowlevel.wait_readable(self._sock)  # type: ignore[arg-type]  # a socket, unless a subclass says else
+
+    async def _writable(self) -> None:
+        await trio.lowlevel.wait_writable(self._sock)  # type: ignore[arg-type]  # as above
+
+    def quiet(self) -> bool:
+        """Whether an idle connection is still good: nothing has come on it, not even its end."""
+        try:
+            self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
     async def _receive_raw(self) -> bytes:
         while True:
-            await trio.lowlevel.wait_readable(self._sock)
+            await self._readable()
             try:
                 return self._sock.recv(RECEIVE_BYTES)
             except BlockingIOError:
@@ -91,7 +122,7 @@ class Transport:
             rest = rest[sent:]
             if not sent:
                 with trio.move_on_after(self._write_seconds) as scope:
-                    await trio.lowlevel.wait_writable(self._sock)
+                    await self._writable()
                 if scope.cancelled_caught:
                     raise PeerGone(f"peer took no data for {self._write_seconds:g} s")
         self._broken = False
@@ -104,7 +135,7 @@ class Transport:
             return  # the peer was faster
 
     def close(self) -> None:
-        trio.lowlevel.notify_closing(self._sock)
+        trio.lowlevel.notify_closing(self._sock)  # type: ignore[arg-type]  # as above
         self._sock.close()
 
 
@@ -115,7 +146,7 @@ class TlsTransport(Transport):
 
     def __init__(
         self,
-        sock: socket.socket,
+        sock: Pipe,
         write_seconds: float,
         context: ssl.SSLContext,
         *,
@@ -138,7 +169,7 @@ class TlsTransport(Transport):
                 continue
             except ssl.SSLError as error:
                 await self._say_why(error)
-                raise PeerGone(f"TLS handshake failed: {_reason(error)}") from None
+                raise _kind(error)(f"TLS handshake failed: {_reason(error)}") from None
             break
         await self._flush()
         self.certificate = _peer_certificate(self._tls)
@@ -171,6 +202,24 @@ class TlsTransport(Transport):
         while self._out.pending:
             await self._push(self._out.read())
 
+    def quiet(self) -> bool:
+        """Session tickets come on an idle connection, and are nothing to worry about."""
+        try:
+            while data := self._sock.recv(RECEIVE_BYTES):
+                self._in.write(data)
+            return False
+        except BlockingIOError:
+            pass
+        except OSError:
+            return False
+        try:
+            self._tls.read(1)
+        except ssl.SSLWantReadError:
+            return True
+        except ssl.SSLError:
+            return False
+        return False
+
     async def receive(self) -> bytes:
         if not self._in.pending and not self._tls.pending():
             await self._fill()
@@ -183,7 +232,7 @@ class TlsTransport(Transport):
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
             except ssl.SSLError as error:
-                raise PeerGone(f"TLS failed: {_reason(error)}") from None
+                raise _kind(error)(f"TLS failed: {_reason(error)}") from None
 
     async def send(self, data: bytes) -> None:
         if not data:
@@ -210,7 +259,7 @@ class TlsTransport(Transport):
         try:
             self._tls.write(data)
         except ssl.SSLError as error:
-            raise PeerGone(f"TLS failed: {_reason(error)}") from None
+            raise _kind(error)(f"TLS failed: {_reason(error)}") from None
 
     def _say_goodbye(self) -> None:
         """Best effort: close_notify if it can be sent at once."""
@@ -235,8 +284,15 @@ class TlsTransport(Transport):
         super().close()
 
 
+def _kind(error: ssl.SSLError) -> type[PeerGone]:
+    """One side that does not trust the other's certificate is no passing trouble."""
+    distrust = isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in (error.reason or "")
+    return Distrust if distrust else PeerGone
+
+
 def _reason(error: ssl.SSLError) -> str:
-    return (error.reason or str(error)).lower().replace("_", " ")
+    reason = (error.reason or str(error)).lower().replace("_", " ")
+    return f"{reason}: {error.verify_message}" if isinstance(error, ssl.SSLCertVerificationError) else reason
 
 
 def _peer_certificate(tls: ssl.SSLObject) -> PeerCertificate | None:

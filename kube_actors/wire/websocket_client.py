@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -13,11 +12,12 @@ from urllib.parse import urlsplit
 import httptools
 import trio
 
+from .dialing import Dial, dial_tcp
 from .encode import encode_head
 from .errors import HandshakeFailed, PeerGone
 from .limits import Limits
 from .messages import HeaderPairs
-from .transport import TlsTransport, Transport, tune
+from .transport import Transport
 from .websocket import WebSocket, accept_key
 
 _PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
@@ -33,6 +33,7 @@ async def connect_websocket(
     headers: HeaderPairs = (),
     subprotocols: Sequence[str] = (),
     limits: Limits | None = None,
+    dial: Dial | None = None,
 ) -> AsyncIterator[WebSocket]:
     """An open WebSocket for the block; closed with 1000 at its end.
 
@@ -42,9 +43,16 @@ async def connect_websocket(
     """
     limits = limits or Limits()
     parts = urlsplit(url)
+    secure = parts.scheme in ("wss", "https")
+    assert not secure or tls is not None, "a secure WebSocket needs a TLS context"
     with trio.move_on_after(limits.handshake_seconds) as scope:
-        transport = await _connect(parts.hostname or "", parts.port or _PORTS[parts.scheme], parts.scheme, tls,
-                                   server_hostname, limits)  # fmt: skip
+        transport = await (dial or dial_tcp)(
+            parts.hostname or "",
+            parts.port or _PORTS[parts.scheme],
+            tls=tls if secure else None,
+            server_hostname=server_hostname,
+            limits=limits,
+        )
         try:
             ws = await _shake_hands(transport, url, key, headers, subprotocols, limits)
         except BaseException:
@@ -66,34 +74,6 @@ async def connect_websocket(
         transport.close()
     if failure is not None:
         raise failure
-
-
-async def _connect(
-    host: str,
-    port: int,
-    scheme: str,
-    tls: ssl.SSLContext | None,
-    server_hostname: str | None,
-    limits: Limits,
-) -> Transport:
-    try:
-        stream = await trio.open_tcp_stream(host, port)
-    except OSError as error:
-        raise PeerGone(f"cannot connect to {host}:{port}: {error}") from None
-    sock = socket.socket(fileno=stream.socket.detach())
-    tune(sock)
-    if scheme not in ("wss", "https"):
-        return Transport(sock, limits.write_seconds)
-    assert tls is not None, "a secure WebSocket needs a TLS context"
-    transport = TlsTransport(
-        sock, limits.write_seconds, tls, server_side=False, server_hostname=server_hostname or host
-    )
-    try:
-        await transport.handshake()
-    except BaseException:
-        transport.close()
-        raise
-    return transport
 
 
 async def _shake_hands(

@@ -21,8 +21,11 @@ from kube_actors.api.node_messages import NodeGateway
 from kube_actors.apiserver.admission import default_steps
 from kube_actors.apiserver.admission.service_account import ServiceAccountName
 from kube_actors.apiserver.server import APIServer
+from kube_actors.client import Client, Transport
 from kube_actors.store.contract import Store
 from kube_actors.store.memory import MemoryStore
+
+from .transports import Ways
 
 TESTER = UserInfo(name="tester", groups=("system:masters", "system:authenticated"))
 
@@ -30,9 +33,17 @@ TESTER = UserInfo(name="tester", groups=("system:masters", "system:authenticated
 class RunningAPIServer:
     """What `running_apiserver` gives: the server, its mailbox, system and store, and short hands on dicts."""
 
-    def __init__(self, server: APIServer, store: Store) -> None:
+    def __init__(self, server: APIServer, store: Store, ways: Ways) -> None:
         self.server = server
         self.store = store
+        self.ways = ways
+
+    def transport(self, user: UserInfo | None = None, user_agent: str = "") -> Transport:
+        """A user's own way to the server, over the transport that the test runs on."""
+        return self.ways.transport(user or TESTER, user_agent)
+
+    def client(self, user: UserInfo | None = None, user_agent: str = "") -> Client:
+        return Client(self.transport(user, user_agent))
 
     @property
     def system(self) -> System:
@@ -134,7 +145,7 @@ async def running_apiserver(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.run)
         await server.ready.wait()
-        running = RunningAPIServer(server, engine)
+        running = RunningAPIServer(server, engine, Ways(server, nursery))
         for name in namespaces:
             await running.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         yield running

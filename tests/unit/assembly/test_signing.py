@@ -17,7 +17,6 @@ from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import UserInfo
 from kube_actors.assembly.pki import Pki
 from kube_actors.assembly.signing import authority
-from kube_actors.client import ChannelTransport, Client
 from kube_actors.controllers import ControllerManager, Options
 from kube_actors.controllers.certificates import CLIENT, KUBELET_CLIENT, KUBELET_SERVING, Subject, complaint
 from tests.kit.apiserver import TESTER, RunningAPIServer, running_apiserver
@@ -46,7 +45,7 @@ class Keys:
         self.pki = Pki(system.clock.now, system.entropy.serial)
         sign_token = api.server.core.access.tokens.legacy
         options = Options(root_ca="CA", authority=authority(self.pki), sign_token=sign_token)
-        self.manager = ControllerManager(Client(ChannelTransport(api.mailbox, TESTER)), system, options)
+        self.manager = ControllerManager(api.client(TESTER), system, options)
 
 
 async def until(api: RunningAPIServer, kind: str, name: str, namespace: str, told: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from kube_actors.actors import Entropy
 from kube_actors.apiserver import Access, Authenticator, Token
 from kube_actors.apiserver.listener import HttpFace, serve
 from kube_actors.assembly.pki import Pki
-from kube_actors.client import ChannelTransport, Client, HTTPConfig, HTTPTransport
+from kube_actors.client import Client, HTTPConfig, HTTPTransport
 from kube_actors.wire.tls import server_context
 from tests.kit.apiserver import TESTER, RunningAPIServer, running_apiserver
 
@@ -25,7 +25,7 @@ async def api(autojump_clock: trio.testing.MockClock) -> AsyncIterator[RunningAP
 
 @pytest.fixture
 def client(api: RunningAPIServer) -> Client:
-    return Client(ChannelTransport(api.mailbox, TESTER, "client-tests"))
+    return api.client(TESTER, "client-tests")
 
 
 @asynccontextmanager
@@ -53,7 +53,7 @@ async def any_client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
     """In real time, since sockets do not wait for a virtual clock."""
     async with running_apiserver() as running:
         if request.param == "channel":
-            yield Client(ChannelTransport(running.mailbox, TESTER, "client-tests"))
+            yield running.client(TESTER, "client-tests")
             return
         async with over_https(running) as client:
             yield client

@@ -17,7 +17,7 @@ from kube_actors.api.messages import (
 )
 from kube_actors.api.types.core_v1 import ConfigMap
 from kube_actors.api.types.meta_v1 import ObjectMeta
-from kube_actors.client import ChannelTransport, Client, Informer, InformerFactory, Transport, Unavailable
+from kube_actors.client import Client, Informer, InformerFactory, Transport, Unavailable
 from tests.kit.apiserver import TESTER, RunningAPIServer
 
 Change = tuple[str | None, str | None]
@@ -110,7 +110,7 @@ async def test_a_late_handler_hears_of_what_is_there(
 async def test_deletions_missed_while_away_are_made_up_for(
     autojump_clock: trio.testing.MockClock, api: RunningAPIServer, client: Client
 ) -> None:
-    transport = Fragile(ChannelTransport(api.mailbox, TESTER))
+    transport = Fragile(api.transport(TESTER))
     informer = Informer(Client(transport), api.system, ConfigMap)
     await client.create(config("a", x="1"))
     await client.create(config("b", x="2"))
@@ -137,7 +137,7 @@ async def test_deletions_missed_while_away_are_made_up_for(
 async def test_a_cut_watch_is_resumed_without_a_new_list(
     autojump_clock: trio.testing.MockClock, api: RunningAPIServer, client: Client
 ) -> None:
-    transport = Fragile(ChannelTransport(api.mailbox, TESTER))
+    transport = Fragile(api.transport(TESTER))
     informer = Informer(Client(transport), api.system, ConfigMap, mode="list")
     changes = recorded(informer)
     async with trio.open_nursery() as nursery:

@@ -7,8 +7,9 @@ import trio
 
 from kube_actors.api.messages import Answer, AnyRequest
 from kube_actors.api.types.coordination_v1 import Lease
-from kube_actors.client import ChannelTransport, Client, ElectionConfig, LeaderElector, LeadershipLost, elected
+from kube_actors.client import Client, ElectionConfig, LeaderElector, LeadershipLost, elected
 from tests.kit.apiserver import TESTER, RunningAPIServer
+from tests.kit.transports import Passing
 
 
 def elector(api: RunningAPIServer, client: Client, identity: str) -> LeaderElector:
@@ -67,8 +68,8 @@ async def test_losing_the_lease_cancels_the_work(
     assert lease.spec.holder_identity == "usurper"
 
 
-class Mute(ChannelTransport):
-    """A channel that at some point brings no answers any more."""
+class Mute(Passing):
+    """A way that at some point brings no answers any more."""
 
     mute = False
 
@@ -81,7 +82,7 @@ class Mute(ChannelTransport):
 async def test_a_silent_server_ends_the_leading_before_others_may_lead(
     autojump_clock: trio.testing.MockClock, api: RunningAPIServer
 ) -> None:
-    transport = Mute(api.mailbox, TESTER)
+    transport = Mute(api.transport(TESTER))
     leader = elector(api, Client(transport), "a")
     await leader.acquire()
     began = trio.current_time()

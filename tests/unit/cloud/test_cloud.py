@@ -11,7 +11,6 @@ import trio.testing
 
 from kube_actors.api.messages import UserInfo
 from kube_actors.api.types.core_v1 import LoadBalancerIngress, LoadBalancerStatus, NodeAddress
-from kube_actors.client import ChannelTransport, Client
 from kube_actors.cloud import CloudControllerManager, Instance, LocalProvider, ProviderError
 from tests.kit.apiserver import RunningAPIServer, running_apiserver
 
@@ -57,7 +56,7 @@ class OneCloud:
 @asynccontextmanager
 async def world(provider: Any = None) -> AsyncIterator[RunningAPIServer]:
     async with running_apiserver() as api:
-        client = Client(ChannelTransport(api.mailbox, USER, "cloud-controller-manager"))
+        client = api.client(USER, "cloud-controller-manager")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(CloudControllerManager(client, api.system, provider).run)
             await settle()

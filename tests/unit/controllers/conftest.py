@@ -10,7 +10,7 @@ import trio
 
 from kube_actors.actors import System
 from kube_actors.api import codec
-from kube_actors.client import ChannelTransport, Client
+from kube_actors.client import Client
 from kube_actors.controllers import ControllerManager, Options
 from tests.kit.apiserver import TESTER, RunningAPIServer, running_apiserver
 from tests.kit.testkubelet import TestKubelet
@@ -58,8 +58,8 @@ async def running(
     kubelet: bool = True,
 ) -> AsyncIterator[World]:
     async with running_apiserver() as api:
-        client = Client(ChannelTransport(api.mailbox, TESTER, "controller-tests"))
-        manager = ControllerManager(Client(ChannelTransport(api.mailbox, TESTER, "kcm")), api.system, options)
+        client = api.client(TESTER, "controller-tests")
+        manager = ControllerManager(api.client(TESTER, "kcm"), api.system, options)
         player = TestKubelet(client, api.system, nodes)
         async with trio.open_nursery() as nursery:
             if kubelet:

@@ -8,10 +8,11 @@ import pytest
 import trio
 
 from kube_actors.api.messages import AnyRequest, EventStream, Request
-from kube_actors.client import ChannelTransport, Client, ElectionConfig
+from kube_actors.client import Client, ElectionConfig, Transport
 from kube_actors.controllers import ControllerManager, Options, known_controllers
 from kube_actors.controllers.manager import enabled
 from tests.kit.apiserver import TESTER, running_apiserver
+from tests.kit.transports import Passing
 
 from .conftest import deployment, running
 
@@ -24,11 +25,11 @@ def test_switches() -> None:
         enabled(("*", "-no-such-controller"))
 
 
-class LateWatches(ChannelTransport):
+class LateWatches(Passing):
     """Watch events of pods come only when they are let through."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, inner: Transport) -> None:
+        super().__init__(inner)
         self.gate = trio.Event()
         self.gate.set()
         self.created = 0
@@ -59,7 +60,7 @@ class _Gated:
 
 async def test_a_cache_that_is_behind_never_makes_pods_twice(autojump_clock: Any) -> None:
     async with running_apiserver() as api:
-        transport = LateWatches(api.mailbox, TESTER, "late")
+        transport = LateWatches(api.transport(TESTER, "late"))
         manager = ControllerManager(Client(transport), api.system)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(manager.run)
@@ -155,7 +156,7 @@ async def test_only_the_leader_works(autojump_clock: Any) -> None:
 
         def manager(identity: str) -> ControllerManager:
             election = ElectionConfig(name="kcm", namespace="kube-system", identity=identity)
-            client = Client(ChannelTransport(api.mailbox, TESTER, identity))
+            client = api.client(TESTER, identity)
             return ControllerManager(client, api.system, Options(election=election))
 
         first, second = manager("one"), manager("two")

@@ -5,7 +5,7 @@ import trio.testing
 
 from kube_actors.api.messages import UserInfo
 from kube_actors.api.types.core_v1 import Pod
-from kube_actors.client import ChannelTransport, Client, Informer
+from kube_actors.client import Informer
 from kube_actors.kubelet import SharedFeed
 from tests.kit.apiserver import running_apiserver
 
@@ -17,7 +17,7 @@ def pod(name, node):
 
 async def test_pods_are_dealt_out_by_node(autojump_clock):
     async with running_apiserver() as api, trio.open_nursery() as nursery:
-        client = Client(ChannelTransport(api.mailbox, UserInfo(name="x", groups=("system:masters",))))
+        client = api.client(UserInfo(name="x", groups=("system:masters",)))
         informer = Informer(client, api.system, Pod)
         feed = SharedFeed(informer)
         nursery.start_soon(informer.run)

@@ -2,7 +2,7 @@
 
 import trio
 
-from kube_actors.client import ChannelTransport, Client, Unavailable
+from kube_actors.client import Client, Unavailable
 from kube_actors.kubelet import WatchFeed
 from tests.unit.kubelet.world import KUBELET, a_world, is_ready
 
@@ -47,7 +47,7 @@ def restarts(pod):
 
 async def test_an_api_outage(autojump_clock):
     async with a_world() as world:
-        cable = Cable(ChannelTransport(world.api.mailbox, KUBELET))
+        cable = Cable(world.api.transport(KUBELET))
         client = Client(cable)
         world.node_client = client
         world.options = {"feed": WatchFeed(client, world.system)}

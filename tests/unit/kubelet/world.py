@@ -9,7 +9,6 @@ import trio.testing
 from kube_actors.actors import RestartPolicy, open_supervisor
 from kube_actors.api.messages import UserInfo
 from kube_actors.api.types.core_v1 import Pod
-from kube_actors.client import ChannelTransport, Client
 from kube_actors.kubelet import NodeActor, NodeConfig, RuntimeDialer
 from runtimes.simulated import Script, open_simulated
 from tests.kit.apiserver import running_apiserver
@@ -26,7 +25,7 @@ class World:
         self.script = script
         self.config = config
         user = UserInfo(name=f"system:node:{config.name}", groups=KUBELET.groups)  # a node may write of itself alone
-        self.client = Client(ChannelTransport(api.mailbox, user))
+        self.client = api.client(user)
         self.node_client = self.client
         self.system = system
         self.options = options

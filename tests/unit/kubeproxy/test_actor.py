@@ -8,7 +8,6 @@ import trio.testing
 
 from kube_actors.actors import RestartPolicy, open_supervisor
 from kube_actors.api.messages import UserInfo
-from kube_actors.client import ChannelTransport, Client
 from kube_actors.kubeproxy import KubeProxy, Locality
 from netproxy.contract import NODE_ADDRESS, Backend, Frontend, Table
 from netproxy.simulated import SimulatedProxy
@@ -72,7 +71,7 @@ async def world(*objects):
     async with running_apiserver(service_range="10.96.0.0/16") as api:
         for obj in objects:
             await api.create(obj)
-        client = Client(ChannelTransport(api.mailbox, UserInfo(name="system:kube-proxy", groups=("system:masters",))))
+        client = api.client(UserInfo(name="system:kube-proxy", groups=("system:masters",)))
         proxy = CountingProxy()
         async with open_supervisor("node", api.system) as supervisor:
             child = supervisor.start(

@@ -3,7 +3,6 @@
 import trio
 
 from kube_actors.api.messages import UserInfo
-from kube_actors.client import ChannelTransport, Client
 from kube_actors.kubeproxy import KubeProxy
 from netproxy.addresses import open_proxy, reserve_loopback_range
 from tests.kit.apiserver import running_apiserver
@@ -49,7 +48,7 @@ async def test_endpoints_are_exchanged_under_load_without_a_lost_request():
         open_proxy("loopback", reserved.network) as proxy,
         trio.open_nursery() as nursery,
     ):
-        client = Client(ChannelTransport(api.mailbox, UserInfo(name="proxy", groups=("system:masters",))))
+        client = api.client(UserInfo(name="proxy", groups=("system:masters",)))
         actor = KubeProxy(client, api.system, proxy)
         nursery.start_soon(actor.run)
         ports = {name: await server(nursery, name) for name in ("one", "two")}

@@ -11,7 +11,7 @@ import trio.testing
 
 from kube_actors.actors import RestartPolicy, open_supervisor
 from kube_actors.api.messages import UserInfo
-from kube_actors.client import ChannelTransport, Client, ElectionConfig, LeaderElector
+from kube_actors.client import Client, ElectionConfig, LeaderElector
 from kube_actors.scheduler import Code, Scheduler, Verdict, default_profile
 from tests.kit.apiserver import RunningAPIServer, running_apiserver
 
@@ -66,7 +66,7 @@ class World:
 @asynccontextmanager
 async def world(**options: Any) -> AsyncIterator[World]:
     async with running_apiserver() as api:
-        client = Client(ChannelTransport(api.mailbox, USER, "kube-scheduler"))
+        client = api.client(USER, "kube-scheduler")
         scheduler = Scheduler(client, api.system, **options)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(scheduler.run)
@@ -242,7 +242,7 @@ async def test_a_binding_that_fails_is_tried_again(autojump_clock: trio.testing.
 
 async def test_a_restarted_scheduler_finds_its_state(autojump_clock: trio.testing.MockClock) -> None:
     async with running_apiserver() as api:
-        client = Client(ChannelTransport(api.mailbox, USER, "kube-scheduler"))
+        client = api.client(USER, "kube-scheduler")
         made: list[Scheduler] = []
 
         def make() -> Scheduler:
@@ -333,7 +333,7 @@ async def test_a_missing_claim_is_told_and_waited_for(autojump_clock: trio.testi
 
 async def test_of_two_schedulers_one_places_until_it_goes(autojump_clock: trio.testing.MockClock) -> None:
     async with running_apiserver() as api:
-        client = Client(ChannelTransport(api.mailbox, USER, "kube-scheduler"))
+        client = api.client(USER, "kube-scheduler")
 
         def make(identity: str) -> Scheduler:
             config = ElectionConfig(name="kube-scheduler", namespace="kube-system", identity=identity)
