@@ -27,9 +27,16 @@ class Claim(Struct, Generic[T], frozen=True):
 
 
 def claim(
-    owner: Owner, selector: Selector, candidates: Iterable[T], belongs: Callable[[T], bool] | None = None
+    owner: Owner,
+    selector: Selector,
+    candidates: Iterable[T],
+    belongs: Callable[[T], bool] | None = None,
+    finalizers: tuple[str, ...] = (),
 ) -> Claim[T]:
-    """Sort out candidates of one kind in the owner's namespace; belongs may ask for more than the selector does."""
+    """Sort out candidates of one kind in the owner's namespace; belongs may ask for more than the selector does.
+
+    Finalizers come with an adoption and go with a release.
+    """
     owned: list[T] = []
     adopt: list[Any] = []
     release: list[Any] = []
@@ -52,21 +59,24 @@ def claim(
     if adopt:
         metadata = owner.metadata
         actions.append(Confirm(kind=type(owner), key=f"{metadata.namespace}/{metadata.name}", uid=metadata.uid))
-    actions += [_adoption(owner, orphan) for orphan in adopt]
-    actions += [_release(owner, stray) for stray in release]
+    actions += [_adoption(owner, orphan, finalizers) for orphan in adopt]
+    actions += [_release(owner, stray, finalizers) for stray in release]
     return Claim(tuple(owned), tuple(actions))
 
 
-def _adoption(owner: Owner, orphan: Any) -> Patch:
-    body = {
-        "metadata": {"ownerReferences": [codec.to_dict(controller_reference(owner))], "uid": orphan.metadata.uid},
-    }
-    return _patch(orphan, body)
+def _adoption(owner: Owner, orphan: Any, finalizers: tuple[str, ...]) -> Patch:
+    metadata = {"ownerReferences": [codec.to_dict(controller_reference(owner))], "uid": orphan.metadata.uid}
+    if finalizers:
+        metadata["finalizers"] = list(finalizers)
+    return _patch(orphan, {"metadata": metadata})
 
 
-def _release(owner: Owner, stray: Any) -> Patch:
+def _release(owner: Owner, stray: Any, finalizers: tuple[str, ...]) -> Patch:
     directive = {"$patch": "delete", "uid": owner.metadata.uid}
-    return _patch(stray, {"metadata": {"ownerReferences": [directive], "uid": stray.metadata.uid}})
+    metadata = {"ownerReferences": [directive], "uid": stray.metadata.uid}
+    if finalizers:
+        metadata["$deleteFromPrimitiveList/finalizers"] = list(finalizers)
+    return _patch(stray, {"metadata": metadata})
 
 
 def _patch(obj: Any, body: dict[str, Any]) -> Patch:

@@ -150,14 +150,19 @@ class Batch(Struct, frozen=True, kw_only=True):
     slow_start: bool = False
 
 
-Action = Create | Update | Patch | Delete | Confirm | Read | Call | Emit | Fail | Chain | Batch
+Single = Create | Update | Patch | Delete | Confirm | Read | Call | Emit | Fail | Chain
+Action = Single | Batch
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What came of a plan's actions: one result for each that was done, and the first refusal."""
+    """What came of a plan's actions: one result for each that was done, and the first refusal.
+
+    partial: what was done of the batch that was refused in part.
+    """
 
     results: tuple[Any, ...] = ()
     error: ApiError | None = None
+    partial: tuple[Any, ...] = ()
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -183,7 +188,8 @@ class Source(Struct, frozen=True, kw_only=True):
     """One watched kind. keys gives the keys that an object concerns; it is asked about its old and new form.
 
     change, when given, takes both forms at once instead, for controllers that must know what is different.
-    A kind that only one controller watches may be narrowed by a selector.
+    A kind that only one controller watches may be narrowed by a selector. delay says how many seconds a change may
+    wait for others of the same key.
     """
 
     kind: type[Any]
@@ -191,6 +197,7 @@ class Source(Struct, frozen=True, kw_only=True):
     change: Callable[[Any, Any, Caches], Iterable[str]] | None = None
     indexes: tuple[tuple[str, Callable[[Any], Iterable[str]]], ...] = ()
     field_selector: str = ""
+    delay: Callable[[Any, Any], float] | None = None
 
 
 class Controller(Protocol, Generic[O]):

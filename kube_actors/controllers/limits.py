@@ -80,3 +80,13 @@ HPA_INITIAL_READINESS_SECONDS = 30.0
 HPA_DOWNSCALE_STABILIZATION_SECONDS = 300.0
 METRICS_WINDOW_SECONDS = 60.0
 """Over how long a custom metric was measured when nobody says."""
+
+JOB_BATCH_SECONDS = 1.0
+"""How long a Job waits for more news of its pods before it is looked at, so that many changes cost few writes."""
+JOB_BACKOFF_SECONDS = 10.0
+JOB_BACKOFF_MAX_SECONDS = 600.0
+"""Pause before a failed pod of a Job is replaced: doubled with each failure in a row, up to the most."""
+JOB_UNCOUNTED_PODS = 500
+"""Finished pods that one look at a Job counts at most."""
+RETRY_SECONDS = {"job-controller": (1.0, 60.0), "cronjob-controller": (1.0, 60.0)}
+"""Controllers whose first and longest pause after a failure are other ones than RETRY_*."""

@@ -146,3 +146,21 @@ def deletion_order(pods: Sequence[Pod], per_node: Mapping[str, int], now: float)
 
 def _created(pod: Pod) -> float | None:
     return parse_time(pod.metadata.creation_timestamp) if pod.metadata.creation_timestamp else None
+
+
+def removal_order(pods: Sequence[Pod]) -> list[Pod]:
+    """The pods in the order in which a controller goes by that knows neither deletion costs nor crowded nodes."""
+
+    def rank(pod: Pod) -> tuple[float, ...]:
+        ready, created = is_ready(pod), _created(pod)
+        since = ready_since(pod) if ready else None
+        return (
+            bool(pod.spec.node_name),
+            _PHASES.get(pod.status.phase or "", 0),
+            ready,
+            -math.inf if since is None else -since,
+            *(-count for count in _restarts(pod)),
+            -math.inf if created is None else -created,
+        )
+
+    return sorted(pods, key=rank)

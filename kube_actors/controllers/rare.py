@@ -26,5 +26,6 @@ def _loaded(module: str, name: str) -> Callable[[Options], Controller[Any]]:
 
 
 CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
+    "job-controller": _loaded("job", "Jobs"),
     "resourceclaim-controller": _loaded("resourceclaims", "ResourceClaims"),
 }

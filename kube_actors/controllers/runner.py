@@ -18,7 +18,6 @@ from kube_actors.client import Client, EventRecorder, ItemBackoff, TransportErro
 from . import limits
 from .caches import SharedCaches
 from .contract import (
-    Action,
     Batch,
     Call,
     Chain,
@@ -32,6 +31,7 @@ from .contract import (
     Patch,
     Plan,
     Read,
+    Single,
     Source,
     Told,
     Update,
@@ -101,14 +101,15 @@ class CacheFeed:
         def handle(old: Any, new: Any) -> None:
             if self.queue is None:
                 return
+            delay = 0.0 if source.delay is None else source.delay(old, new)
             if source.change is not None:
                 for key in source.change(old, new, self.caches):
-                    self.queue.add(key)
+                    self.queue.add_after(key, delay)
             if source.keys is not None:
                 for obj in (old, new):
                     if obj is not None:
                         for key in source.keys(obj, self.caches):
-                            self.queue.add(key)
+                            self.queue.add_after(key, delay)
 
         return handle
 
@@ -116,7 +117,10 @@ class CacheFeed:
         """A new queue with every key in it that a controller has to look at first."""
         for informer in self.informers:
             await informer.synced()
-        backoff: ItemBackoff[str] = ItemBackoff(limits.RETRY_INITIAL_SECONDS, limits.RETRY_MAX_SECONDS)
+        pauses = limits.RETRY_SECONDS.get(
+            self.controller.name, (limits.RETRY_INITIAL_SECONDS, limits.RETRY_MAX_SECONDS)
+        )
+        backoff: ItemBackoff[str] = ItemBackoff(*pauses)
         self.queue = WorkQueue(self.controller.name, backoff)
         for key in self.controller.initial(self.caches):
             self.queue.add(key)
@@ -196,15 +200,22 @@ class Runner:
     async def _carry_out(self, key: str, plan: Plan) -> float | None:
         """Perform a plan to its end; when to look again. Raises what was refused and not handled."""
         results: list[Any] = []
+        partial: list[Any] = []
         error: ApiError | None = None
         for action in plan.actions:
+            partial = []
             try:
-                results.append(await self._perform(key, action))
+                if isinstance(action, Batch):
+                    await self._perform_batch(key, action, partial)
+                    results.append(tuple(partial))
+                else:
+                    results.append(await self._perform(key, action))
             except ApiError as refusal:
                 error = refusal
                 break
         if plan.then is not None:
-            rest = plan.then(Outcome(results=tuple(results), error=error))
+            done = tuple(partial) if error is not None else ()
+            rest = plan.then(Outcome(results=tuple(results), error=error, partial=done))
             again = await self._carry_out(key, rest)
             if rest.handled:
                 error = None
@@ -214,7 +225,7 @@ class Runner:
             raise error
         return again
 
-    async def _perform(self, key: str, action: Action) -> Any:
+    async def _perform(self, key: str, action: Single) -> Any:
         """One action; a refusal that it tolerates gives None."""
         match action:
             case Emit():
@@ -222,8 +233,6 @@ class Runner:
                 return None
             case Call():
                 return await action.ask(self._client)
-            case Batch():
-                return await self._perform_batch(key, action)
             case Confirm():
                 return await self._confirm(action)
             case Chain():
@@ -289,9 +298,8 @@ class Runner:
                 raise
         return tuple(results)
 
-    async def _perform_batch(self, key: str, batch: Batch) -> tuple[Any, ...]:
+    async def _perform_batch(self, key: str, batch: Batch, results: list[Any]) -> None:
         """Groups side by side; the first refusal of a group is raised once the group has ended."""
-        results: list[Any] = []
         waiting = list(batch.actions)
         size = limits.SLOW_START_INITIAL if batch.slow_start else len(waiting)
         while waiting:
@@ -299,7 +307,7 @@ class Runner:
             size = min(size * 2, limits.BURST_REPLICAS)
             errors: list[ApiError | TransportError] = []
 
-            async def one(action: Action, errors: list[ApiError | TransportError] = errors) -> None:
+            async def one(action: Single, errors: list[ApiError | TransportError] = errors) -> None:
                 try:
                     results.append(await self._perform(key, action))
                 except (ApiError, TransportError) as error:
@@ -310,7 +318,6 @@ class Runner:
                     nursery.start_soon(one, action)
             if errors:
                 raise errors[0]
-        return tuple(results)
 
     async def _confirm(self, action: Confirm) -> None:
         namespace, name = split_key(action.key)
