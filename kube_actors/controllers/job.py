@@ -185,7 +185,7 @@ def _settle(seen: Look, work: _Work, planned: int, outcome: Outcome) -> Plan:
     active = len(seen.active) - gone + made
     attempted = work.doomed if gone or error is None else ()
     tally = Tally(
-        active=0 if work.wait is not None else active,
+        active=active,
         ready=sum(pods.is_ready(p) for p in seen.active) - sum(pods.is_ready(p) for p in attempted),
         terminating=sum(pods.is_terminating(pod) for pod in seen.pods) + gone,
     )

@@ -7,6 +7,7 @@ from typing import Any
 from kube_actors.api import field_errors as fields
 from kube_actors.apiserver.strategies import checks, cron, pod_validation
 from kube_actors.apiserver.strategies.checks import JSONObject, Problems
+from kube_actors.apiserver.strategies.job_status import index_problem
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 _ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
@@ -175,35 +176,13 @@ def _success_policy(spec: JSONObject, path: str, indexed: bool) -> Problems:
             text = "at least one of succeededCount or succeededIndexes must be specified"
             found.append(fields.required(where, text))
         if indexes is not None:
-            problem = _index_problem(indexes, completions)
+            problem = index_problem(indexes, completions)
             if problem:
                 text = f"error parsing succeededIndexes: {problem}"
                 found.append(fields.invalid(f"{where}.succeededIndexes", indexes, text))
         if count is not None:
             found += checks.not_negative(count, f"{where}.succeededCount")
     return found
-
-
-def _index_problem(text: str, completions: int) -> str:
-    """What is wrong with "1,3-5,7"; "" when nothing is."""
-    last = -1
-    for part in text.split(",") if text else ():
-        ends = part.split("-")
-        if len(ends) > 2:
-            return f'the fragment "{part}" violates the requirement that an index interval can have at most two parts'
-        numbers = []
-        for end in ends:
-            if not end.isdigit():
-                return f'cannot convert string to integer for index: "{end}"'
-            if int(end) >= completions:
-                return f'too large index: "{end}"'
-            numbers.append(int(end))
-        if len(numbers) == 2 and numbers[0] >= numbers[1]:
-            return f"non-increasing order, previous: {numbers[0]}, current: {numbers[1]}"
-        if numbers[0] <= last:
-            return f"non-increasing order, previous: {last}, current: {numbers[0]}"
-        last = numbers[-1]
-    return ""
 
 
 _FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy", "selector")
@@ -220,15 +199,6 @@ def job_update(new: JSONObject, old: JSONObject) -> Problems:
         found += checks.immutable(spec.get(key), before.get(key), f"spec.{key}")
     if not before.get("suspend"):
         found += checks.immutable(spec.get("template"), before.get("template"), "spec.template")
-    return found
-
-
-def job_status(new: JSONObject) -> Problems:
-    """What a job's status must heed in itself."""
-    status = new.get("status") or {}
-    found: Problems = []
-    for key in ("active", "succeeded", "failed", "ready", "terminating"):
-        found += checks.not_negative(status.get(key), f"status.{key}")
     return found
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from kube_actors.apiserver.strategies import job_status, pod_defaults, pod_warnings
 from kube_actors.apiserver.strategies import job_validation as rules
-from kube_actors.apiserver.strategies import pod_defaults, pod_warnings
 from kube_actors.apiserver.strategies.base import JSONObject, Problems, Selectable, Strategy
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
@@ -44,7 +44,7 @@ class JobStrategy(Strategy):
         if not obj["metadata"].get("labels"):
             labels = obj["spec"]["template"]["metadata"].get("labels")
             if labels:
-                obj["metadata"]["labels"] = dict(labels)
+                obj["metadata"]["labels"] = labels  # one and the same, so that it gets the generated ones too
 
     def prepare_create(self, obj: JSONObject) -> None:
         """Give the job a selector of its own, unless its author brings one."""
@@ -55,9 +55,14 @@ class JobStrategy(Strategy):
         labels = {CONTROLLER_UID: metadata["uid"], JOB_NAME: metadata.get("name", "")}
         labels |= {old: labels[new] for old, new in _LEGACY.items()}
         template = spec["template"].setdefault("metadata", {})
-        template["labels"] = {**(template.get("labels") or {}), **labels}
-        spec.setdefault("selector", {}).setdefault("matchLabels", {})[CONTROLLER_UID] = metadata["uid"]
-        if "labels" not in metadata or metadata["labels"] == {}:
+        known = template.get("labels") or {}
+        inherited = not metadata.get("labels") or metadata["labels"] is template.get("labels")
+        template["labels"] = labels | known
+        selector = spec.get("selector") or {}
+        spec["selector"] = selector | {
+            "matchLabels": {CONTROLLER_UID: metadata["uid"]} | selector.get("matchLabels", {})
+        }
+        if inherited:
             metadata["labels"] = dict(template["labels"])
 
     def prepare_update(self, new: JSONObject, old: JSONObject) -> None:
@@ -70,7 +75,7 @@ class JobStrategy(Strategy):
         return rules.job_update(new, old)
 
     def validate_status(self, new: JSONObject, old: JSONObject) -> Problems:
-        return rules.job_status(new)
+        return job_status.problems(new, old)
 
     def warnings(self, obj: JSONObject, old: JSONObject | None) -> list[str]:
         if old is not None and obj["metadata"].get("generation") == old["metadata"].get("generation"):
