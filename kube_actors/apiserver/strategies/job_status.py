@@ -129,7 +129,7 @@ def _indexes(change: _Change) -> Problems:
         if problem:
             text = f"error parsing completedIndexes: {problem}"
             found.append(fields.invalid("status.completedIndexes", completed, text))
-    if new_failed and None not in (completions, per_index, failed):
+    if new_failed and completions is not None and per_index is not None and failed is not None:
         problem = index_problem(failed, completions)
         if problem:
             text = f"error parsing failedIndexes: {problem}"
