@@ -27,6 +27,8 @@ from .contract import (
     Action,
     Batch,
     Caches,
+    Chain,
+    Delete,
     Emit,
     Outcome,
     Plan,
@@ -84,7 +86,7 @@ def plan(observed: Observed) -> Plan:
     if job.spec.completion_mode not in (None, "Indexed", "NonIndexed"):
         text = "Skipped Job sync because completion mode is unknown"
         return Plan(actions=(Emit(about=job, type="Warning", reason="UnknownCompletionMode", message=text),))
-    claimed = claim(job, observed.selector, observed.candidates, (FINALIZER,))
+    claimed = claim(job, observed.selector, observed.candidates, finalizers=(FINALIZER,))
     if not claimed.actions:
         return _manage(observed, claimed.owned)
 
@@ -113,17 +115,21 @@ def _manage(observed: Observed, owned: Sequence[Pod]) -> Plan:
     else:
         work = _Work()
     actions: list[Action] = []
-    if work.untracked:
-        actions.append(Batch(actions=tuple(untracking(pod) for pod in work.doomed if is_tracked(pod))))
     if work.doomed:
-        actions.append(Batch(actions=tuple(deletion(job, pod) for pod in work.doomed)))
+        actions.append(Batch(actions=tuple(_removal(job, pod, work.untracked) for pod in work.doomed)))
     if work.create is not None:
         actions.append(work.create)
 
     def settle(outcome: Outcome) -> Plan:
-        return _settle(seen, work, len(actions), outcome)
+        return _settle(seen, work, outcome)
 
     return Plan(actions=tuple(actions), then=settle) if actions else settle(Outcome())
+
+
+def _removal(job: Job, pod: Pod, untracked: bool) -> Delete | Chain:
+    """A pod that the Job wants no more is counted by nobody; one of a Job that ends still has to be."""
+    gone = deletion(job, pod)
+    return Chain(actions=(untracking(pod), gone)) if untracked and is_tracked(pod) else gone
 
 
 def _work(seen: Look) -> _Work:
@@ -178,10 +184,10 @@ def _index_wait(seen: Look, number: int | None) -> float:
     return 0.0 if pod is None else remaining(absolute_failures(pod) + 1, finished_at(pod), seen.now)
 
 
-def _settle(seen: Look, work: _Work, planned: int, outcome: Outcome) -> Plan:
+def _settle(seen: Look, work: _Work, outcome: Outcome) -> Plan:
     """Go on once the pods are made or deleted: how many are active now decides whether the Job is complete."""
     job, error = seen.job, outcome.error
-    gone, made = _done(work, planned, outcome)
+    gone, made = _done(work, outcome)
     active = len(seen.active) - gone + made
     attempted = work.doomed if gone or error is None else ()
     tally = Tally(
@@ -218,12 +224,10 @@ def _also(rest: Plan, again: float | None) -> Plan:
     return structs.replace(rest, then=lambda outcome: _also(then(outcome), again))
 
 
-def _done(work: _Work, planned: int, outcome: Outcome) -> tuple[int, int]:
+def _done(work: _Work, outcome: Outcome) -> tuple[int, int]:
     """How many pods were deleted and how many made; of what was refused in part, the part that was done."""
     if outcome.error is None:
         return len(work.doomed), 0 if work.create is None else len(work.create.actions)
-    if len(outcome.results) < planned - 1:
-        return 0, 0
     done = len(outcome.partial)
     return (0, done) if work.create is not None else (done, 0)
 

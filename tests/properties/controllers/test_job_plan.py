@@ -15,7 +15,7 @@ from kube_actors.api.types.batch_v1 import Job, JobSpec
 from kube_actors.api.types.core_v1 import Pod, PodTemplateSpec
 from kube_actors.api.types.meta_v1 import ObjectMeta
 from kube_actors.controllers import indexes
-from kube_actors.controllers.contract import Batch, Create, Delete, Outcome, Patch, Plan, Update
+from kube_actors.controllers.contract import Batch, Chain, Create, Delete, Outcome, Patch, Plan, Update
 from kube_actors.controllers.job import plan
 from kube_actors.controllers.job_backoff import Record, remaining
 from kube_actors.controllers.job_pods import FINALIZER, name_prefix
@@ -67,6 +67,8 @@ class World:
     def _perform(self, action: Any) -> Any:
         self.writes += isinstance(action, Create | Update | Patch | Delete)
         match action:
+            case Chain():
+                return tuple(self._perform(one) for one in action.actions)
             case Create():
                 name = f"p{len(self.made)}"
                 metadata = structs.replace(action.obj.metadata, name=name, uid=name, creation_timestamp=self.text)
