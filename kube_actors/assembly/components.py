@@ -32,6 +32,7 @@ PERIODS = {
     "horizontalPodAutoscalerCPUInitializationPeriod": "horizontal_pod_autoscaler_cpu_initialization_period",
     "horizontalPodAutoscalerInitialReadinessDelay": "horizontal_pod_autoscaler_initial_readiness_delay",
     "horizontalPodAutoscalerDownscaleStabilization": "horizontal_pod_autoscaler_downscale_stabilization",
+    "volumeBinderPeriod": "volume_binder_period",
 }
 """Names under `controllers.periods` on file, and the controllers' options that they set."""
 

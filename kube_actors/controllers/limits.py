@@ -90,3 +90,9 @@ JOB_UNCOUNTED_PODS = 500
 """Finished pods that one look at a Job counts at most."""
 RETRY_SECONDS = {"job-controller": (1.0, 60.0), "cronjob-controller": (1.0, 60.0)}
 """Controllers whose first and longest pause after a failure are other ones than RETRY_*."""
+
+BINDER_PERIOD_SECONDS = 15.0
+"""How often the binder looks at every claim and every volume, besides when they change."""
+
+EPHEMERAL_RETRY_SECONDS = 15.0
+"""When a pod is looked at again whose claim's name somebody else has taken."""

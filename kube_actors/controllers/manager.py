@@ -69,6 +69,7 @@ class Options(Struct, frozen=True, kw_only=True):
     horizontal_pod_autoscaler_cpu_initialization_period: float = limits.HPA_CPU_INITIALIZATION_SECONDS
     horizontal_pod_autoscaler_initial_readiness_delay: float = limits.HPA_INITIAL_READINESS_SECONDS
     horizontal_pod_autoscaler_downscale_stabilization: float = limits.HPA_DOWNSCALE_STABILIZATION_SECONDS
+    volume_binder_period: float = limits.BINDER_PERIOD_SECONDS
     root_ca: str = ""
     authority: Authority | None = None
     sign_token: Sign | None = None

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
+from kube_actors.api.owners import controller_of
 from kube_actors.api.types.core_v1 import PersistentVolume, PersistentVolumeClaim, Pod
 from kube_actors.api.types.storage_v1 import VolumeAttributesClass
 
-from . import pods
 from .contract import NOTHING, Caches, Call, Outcome, Plan, Source, Update, own_key
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def plan(observed: Observed) -> Plan:
 
 def _confirmed(claim: PersistentVolumeClaim, release: Plan) -> Plan:
     """The release of a claim, once the server itself knows of no pod that uses it: the cache may be behind."""
-    namespace, name = claim.metadata.namespace, claim.metadata.name
+    namespace = claim.metadata.namespace
 
     async def list_pods(client: Client) -> Any:
         return await client.list(Pod, namespace=namespace)
@@ -63,7 +63,7 @@ def _confirmed(claim: PersistentVolumeClaim, release: Plan) -> Plan:
         if outcome.error is not None:
             return NOTHING
         (listed,) = outcome.results
-        used = any(_uses(pod) and name in claims_of(pod) for pod in listed.items)
+        used = any(uses(pod, claim) for pod in listed.items)
         return NOTHING if used else release
 
     return Plan(actions=(Call(name="list pods", ask=list_pods),), then=then)
@@ -86,17 +86,32 @@ def claims_of(pod: Pod) -> list[str]:
     return found
 
 
-def _index_by_claim(pod: Pod) -> list[str]:
+def index_by_claim(pod: Pod) -> list[str]:
+    """The values of CLAIM_INDEX."""
     return [f"{pod.metadata.namespace}/{name}" for name in claims_of(pod)]
 
 
-def _uses(pod: Pod) -> bool:
-    """A pod that was never bound to a node, or has ended, uses nothing."""
-    return bool(pod.spec.node_name) and not pods.is_terminal(pod)
+def uses(pod: Pod, claim: PersistentVolumeClaim) -> bool:
+    """A pod that was never bound to a node uses nothing; one that has ended keeps its claims as long as it is there.
+
+    A claim of its own, made for an ephemeral volume, it needs no longer once its node has let go of it.
+    """
+    if not pod.spec.node_name:
+        return False
+    metadata, name = pod.metadata, claim.metadata.name
+    shut_down = metadata.deletion_timestamp is not None and metadata.deletion_grace_period_seconds == 0
+    owner = controller_of(claim)
+    owned = owner is not None and owner.uid == metadata.uid
+    for volume in pod.spec.volumes:
+        if volume.persistent_volume_claim is not None and volume.persistent_volume_claim.claim_name == name:
+            return True
+        if volume.ephemeral is not None and not shut_down and owned and f"{metadata.name}-{volume.name}" == name:
+            return True
+    return False
 
 
 def _claims_of_changed_pod(pod: Pod, _: Caches) -> list[str]:
-    return _index_by_claim(pod) if pod.spec.volumes else []
+    return index_by_claim(pod) if pod.spec.volumes else []
 
 
 class ClaimProtection:
@@ -109,7 +124,7 @@ class ClaimProtection:
     def sources(self) -> tuple[Source, ...]:
         return (
             Source(kind=PersistentVolumeClaim, keys=own_key),
-            Source(kind=Pod, keys=_claims_of_changed_pod, indexes=((CLAIM_INDEX, _index_by_claim),)),
+            Source(kind=Pod, keys=_claims_of_changed_pod, indexes=((CLAIM_INDEX, index_by_claim),)),
         )
 
     def initial(self, caches: Caches) -> Iterable[str]:
@@ -119,7 +134,7 @@ class ClaimProtection:
         claim = caches.get(PersistentVolumeClaim, key)
         if claim is None:
             return None
-        used = any(_uses(pod) for pod in caches.by_index(Pod, CLAIM_INDEX, key))
+        used = any(uses(pod, claim) for pod in caches.by_index(Pod, CLAIM_INDEX, key))
         return Observed(obj=claim, finalizer=CLAIM_FINALIZER, used=used)
 
     def plan(self, observed: Observed) -> Plan:

@@ -25,7 +25,16 @@ def _loaded(module: str, name: str) -> Callable[[Options], Controller[Any]]:
     return make
 
 
+def _binder(options: Options) -> Controller[Any]:
+    from .binder import PersistentVolumeBinder  # lazy: as the others here
+
+    return PersistentVolumeBinder(options.volume_binder_period)
+
+
 CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "job-controller": _loaded("job", "Jobs"),
     "resourceclaim-controller": _loaded("resourceclaims", "ResourceClaims"),
+    "persistentvolume-binder-controller": _binder,
+    "persistentvolume-expander-controller": _loaded("expansion", "VolumeExpansion"),
+    "ephemeral-volume-controller": _loaded("ephemeral", "EphemeralVolumes"),
 }

@@ -15,8 +15,6 @@ from msgspec import Struct
 from kube_actors.api import quantity
 from kube_actors.api.time import parse_time
 from kube_actors.api.types.core_v1 import (
-    PersistentVolume,
-    PersistentVolumeClaim,
     Pod,
     Volume,
     VolumeMount,
@@ -24,7 +22,7 @@ from kube_actors.api.types.core_v1 import (
 )
 from runtimes.contract import Mount
 
-from . import payloads, tokens, volume_files
+from . import claims, payloads, tokens, volume_files
 from .container_config import domain_of, hostname_of
 from .context import NodeContext
 from .environment import Inputs, expand
@@ -57,6 +55,7 @@ class PodVolumes:
         data_dir = context.config.data_dir
         self.directory = os.path.join(data_dir, "pods", self._uid) if data_dir else ""
         self._host_paths: dict[str, str] = {}
+        self._read_only: set[str] = set()
         self._tokens: dict[tuple[str, str], _Token] = {}
 
     async def prepare(self, pod: Pod) -> None:
@@ -103,7 +102,7 @@ class PodVolumes:
             self._host_paths[volume.name] = path
         elif volume.persistent_volume_claim is not None or volume.ephemeral is not None:
             await self._claim(pod, volume)
-        else:
+        elif self.directory:
             raise _setup_failed(volume.name, "no volume plugin matched")
 
     def _make_empty(self, volume: Volume, group: int | None) -> None:
@@ -177,22 +176,33 @@ class PodVolumes:
         return made.token
 
     async def _claim(self, pod: Pod, volume: Volume) -> None:
-        """A PersistentVolume that is a directory of this node."""
-        client, namespace = self._context.client, pod.metadata.namespace
-        chosen = volume.persistent_volume_claim
-        name = chosen.claim_name if chosen is not None else f"{pod.metadata.name}-{volume.name}"
-        claim = await client.get(PersistentVolumeClaim, name, namespace=namespace)
-        if claim.status.phase != "Bound" or not claim.spec.volume_name:
-            raise _setup_failed(volume.name, f'PVC "{namespace}/{name}" is not bound')
-        bound = await client.get(PersistentVolume, claim.spec.volume_name)
+        """A persistent volume: a directory of this node, or, where nothing is really mounted, any at all."""
+        try:
+            bound = await claims.volume_of(self._context.client, pod, volume)
+        except claims.ClaimError as error:
+            raise VolumeError(str(error)) from error
+        chosen, name = volume.persistent_volume_claim, bound.metadata.name
+        if chosen is not None and chosen.read_only:
+            self._read_only.add(volume.name)
+        if not self.directory:
+            self._host_paths[volume.name] = ""
+            return
         if bound.spec.host_path is not None:
-            path = bound.spec.host_path.path
+            path, kind = bound.spec.host_path.path, bound.spec.host_path.type or "DirectoryOrCreate"
+            complaint = await trio.to_thread.run_sync(volume_files.check_host_path, path, kind)
+            if complaint:
+                raise _setup_failed(name, complaint)
         elif bound.spec.local is not None:
             path = bound.spec.local.path
+            if not await trio.Path(path).exists():
+                cause = f'path "{path}" does not exist'
+                raise VolumeError(f'MountVolume.NewMounter initialization failed for volume "{name}" : {cause}')
+        elif bound.spec.csi is not None:
+            cause = f"driver name {bound.spec.csi.driver} not found in the list of registered CSI drivers"
+            attacher = "kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient"
+            raise VolumeError(f'MountVolume.MountDevice failed for volume "{name}" : {attacher}: {cause}')
         else:
-            raise _setup_failed(volume.name, f'PV "{bound.metadata.name}" is of a kind that this node cannot mount')
-        if self.directory:
-            await trio.to_thread.run_sync(volume_files.check_host_path, path, "DirectoryOrCreate")
+            raise _setup_failed(name, "no volume plugin matched")
         self._host_paths[volume.name] = path
 
     # Mounts
@@ -217,7 +227,7 @@ class PodVolumes:
         return Mount(
             host_path=path,
             container_path=mount.mount_path if mount.mount_path.startswith("/") else f"/{mount.mount_path}",
-            read_only=bool(mount.read_only),
+            read_only=bool(mount.read_only) or mount.name in self._read_only,
             propagation="rshared"
             if mount.mount_propagation == "Bidirectional"
             else "rslave"

@@ -9,6 +9,7 @@ from kube_actors.api import names, quantity
 from kube_actors.apiserver.strategies import checks, disk_validation, go_diff, placement_validation, volume_validation
 from kube_actors.apiserver.strategies.checks import JSONObject, Problems, named
 
+CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 _RECLAIM = ("Delete", "Recycle", "Retain")
 _COMMON = (
     "capacity",
@@ -37,6 +38,8 @@ def claim_update(new: JSONObject, old: JSONObject) -> Problems:
     spec, before = new["spec"], old["spec"]
     bound = (old.get("status") or {}).get("phase") == "Bound"
     munged = _munged(spec, before, bound=bound)
+    if _gains_class(new, old):
+        munged.pop("storageClassName")
     if munged != before:
         change = go_diff.difference("PersistentVolumeClaimSpec", before, munged)
         found.append(fields.forbidden("spec", f"{_FIXED}\n{change}"))
@@ -48,6 +51,14 @@ def claim_update(new: JSONObject, old: JSONObject) -> Problems:
             text = "field can not be less than status.capacity"
             found.append(fields.forbidden("spec.resources.requests.storage", text))
     return found
+
+
+def _gains_class(new: JSONObject, old: JSONObject) -> bool:
+    """A claim without class gets one afterwards, or the class of its old annotation becomes its field."""
+    if old["spec"].get("storageClassName") is not None or new["spec"].get("storageClassName") is None:
+        return False
+    annotated = (old["metadata"].get("annotations") or {}).get(CLASS_ANNOTATION)
+    return annotated is None or annotated == new["spec"]["storageClassName"]
 
 
 def _storage(spec: JSONObject) -> quantity.Quantity | None:

@@ -12,6 +12,7 @@ from typing import Any
 import trio
 
 from kube_actors.api import quantity
+from kube_actors.api.storage import BOUND_BY_CONTROLLER, SELECTED_NODE
 from kube_actors.api.types.core_v1 import PersistentVolume, PersistentVolumeClaim
 from kube_actors.client import Client
 from kube_actors.scheduler import limits
@@ -35,8 +36,6 @@ from .volumes import (
 )
 
 NAME = "VolumeBinding"
-SELECTED_NODE = "volume.kubernetes.io/selected-node"
-BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
 
 WRONG_PLACE = "node(s) didn't match PersistentVolume's node affinity"
 NOTHING_TO_BIND = "node(s) didn't find available persistent volumes to bind"

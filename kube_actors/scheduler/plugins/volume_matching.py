@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from kube_actors.api import quantity, selectors
+from kube_actors.api.storage import best_match, is_claimed_by, requested
 from kube_actors.api.types.core_v1 import PersistentVolume, PersistentVolumeClaim
 from kube_actors.api.types.storage_v1 import StorageClass
 from kube_actors.scheduler.node_info import NodeInfo
 from kube_actors.scheduler.node_terms import compile_terms
 from kube_actors.scheduler.snapshot import Snapshot
 
-from .volumes import class_name, requested, size_of
+__all__ = ["can_provision", "find_match", "has_capacity", "is_claimed_by", "is_reachable"]
 
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 
@@ -25,47 +26,11 @@ def is_reachable(volume: PersistentVolume, node: NodeInfo) -> bool:
     return any(term.matches(node.name, node.labels) for term in terms)
 
 
-def is_claimed_by(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
-    reference = volume.spec.claim_ref
-    if reference is None:
-        return False
-    if (reference.name, reference.namespace) != (claim.metadata.name, claim.metadata.namespace):
-        return False
-    return not reference.uid or reference.uid == claim.metadata.uid
-
-
 def find_match(
     claim: PersistentVolumeClaim, volumes: Collection[PersistentVolume], node: NodeInfo, taken: Collection[str]
 ) -> PersistentVolume | None:
     """The volume kept for this claim, or else the smallest that is large enough."""
-    wanted = quantity.parse(requested(claim))
-    selector = None if claim.spec.selector is None else selectors.compile_selector(claim.spec.selector)
-    best: PersistentVolume | None = None
-    best_size = wanted
-    for volume in volumes:
-        spec = volume.spec
-        size = quantity.parse(size_of(spec.capacity))
-        if volume.metadata.name in taken or size < wanted or volume.metadata.deletion_timestamp is not None:
-            continue
-        if (spec.volume_mode or "Filesystem") != (claim.spec.volume_mode or "Filesystem"):
-            continue
-        if (spec.volume_attributes_class_name or "") != (claim.spec.volume_attributes_class_name or ""):
-            continue
-        if spec.claim_ref is not None:
-            if not is_claimed_by(volume, claim):
-                continue
-            return volume if is_reachable(volume, node) else None
-        if volume.status.phase != "Available" or (
-            selector is not None and not selector.matches(volume.metadata.labels)
-        ):
-            continue
-        if class_name(volume) != class_name(claim) or not is_reachable(volume, node):
-            continue
-        if not set(claim.spec.access_modes) <= set(spec.access_modes):
-            continue
-        if best is None or size < best_size:
-            best, best_size = volume, size
-    return best
+    return best_match(claim, volumes, reachable=lambda volume: is_reachable(volume, node), taken=taken)
 
 
 def can_provision(storage_class: StorageClass, node: NodeInfo) -> bool:

@@ -7,15 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kube_actors.api.storage import BIND_COMPLETED, class_name, requested
 from kube_actors.api.types.core_v1 import PersistentVolume, PersistentVolumeClaim, Pod, Volume
 from kube_actors.api.types.storage_v1 import StorageClass
 from kube_actors.scheduler.events import Change, Interest
 from kube_actors.scheduler.pod_info import PodInfo
 from kube_actors.scheduler.snapshot import Snapshot
 
-CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
-BOUND_ANNOTATION = "pv.kubernetes.io/bind-completed"
-STORAGE = "storage"
+__all__ = [
+    "claim_key",
+    "claim_name",
+    "claim_names",
+    "claim_of",
+    "class_name",
+    "class_of",
+    "is_bound",
+    "requested",
+    "storage_changes",
+    "volume_of",
+]
 
 
 def claim_name(pod: Pod, volume: Volume) -> str:
@@ -48,27 +58,13 @@ def class_of(snapshot: Snapshot, claim: PersistentVolumeClaim) -> StorageClass |
     return found
 
 
-def class_name(thing: PersistentVolumeClaim | PersistentVolume) -> str:
-    """The storage class; an old annotation goes before the field."""
-    annotated = thing.metadata.annotations.get(CLASS_ANNOTATION)
-    return annotated if annotated is not None else thing.spec.storage_class_name or ""
-
-
 def claim_key(claim: PersistentVolumeClaim) -> str:
     return f"{claim.metadata.namespace}/{claim.metadata.name}"
 
 
 def is_bound(claim: PersistentVolumeClaim) -> bool:
     """Both sides of the binding are written."""
-    return bool(claim.spec.volume_name) and BOUND_ANNOTATION in claim.metadata.annotations
-
-
-def size_of(resources: dict[str, str] | None) -> str:
-    return (resources or {}).get(STORAGE, "0")
-
-
-def requested(claim: PersistentVolumeClaim) -> str:
-    return size_of(claim.spec.resources.requests if claim.spec.resources is not None else None)
+    return bool(claim.spec.volume_name) and BIND_COMPLETED in claim.metadata.annotations
 
 
 def storage_changes() -> tuple[Interest, ...]:
