@@ -63,7 +63,7 @@ async def measure(count: int) -> dict[str, float]:
     best: dict[str, float] = {}
 
     def note(what: str, began: float) -> None:
-        took = (time.perf_counter() - began) / count * 1e6
+        took = (time.process_time() - began) / count * 1e6
         best[what] = min(best.get(what, took), took)
 
     async with trio.open_nursery() as nursery:
@@ -73,18 +73,18 @@ async def measure(count: int) -> dict[str, float]:
         await ask(server, "create", body=account, resource="serviceaccounts")
         for turn in range(ROUNDS):
             names = [f"p-{turn}-{index}" for index in range(count)]
-            began = time.perf_counter()
+            began = time.process_time()
             for name in names:
                 await ask(server, "create", body=pod(name))
             note("create", began)
             objects = [msgspec.json.decode((await ask(server, "get", name)).body) for name in names]
-            began = time.perf_counter()
+            began = time.process_time()
             for name, obj in zip(names, objects, strict=True):
                 obj["metadata"]["labels"]["tier"] = "back"
                 await ask(server, "update", name, obj)
             note("update", began)
             merge = "application/merge-patch+json"
-            began = time.perf_counter()
+            began = time.process_time()
             for name in names:
                 status = {"status": {"phase": "Running", "podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]}}
                 await ask(server, "patch", name, status, subresource="status", content_type=merge)

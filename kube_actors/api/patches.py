@@ -46,8 +46,11 @@ def _decoded(body: bytes, lead: str) -> Any:
         raise errors.bad_request(lead + (syntax_error(body) or str(error))) from error
 
 
-def apply_merge_patch(document: Any, patch: Any) -> Any:
-    """Objects merge field by field, null deletes, everything else replaces."""
+def apply_merge_patch(document: Any, patch: Any, *, owned: bool = False) -> Any:
+    """Objects merge field by field, null deletes, everything else replaces.
+
+    Whoever owns the document may let the result keep what is not patched, instead of a copy of it.
+    """
     if not isinstance(patch, dict):
         return copy_plain(patch)
     merged = dict(document) if isinstance(document, dict) else {}
@@ -55,7 +58,9 @@ def apply_merge_patch(document: Any, patch: Any) -> Any:
         if value is None:
             merged.pop(name, None)
         else:
-            merged[name] = apply_merge_patch(merged.get(name), value)
+            merged[name] = apply_merge_patch(merged.get(name), value, owned=owned)
+    if owned:
+        return merged
     return {name: value if name in patch else copy_plain(value) for name, value in merged.items()}
 
 

@@ -81,3 +81,8 @@ def listing(list_kind: str, api_version: str, metadata: JSONObject, head: bytes,
 def same(old: Entry, new: Draft) -> bool:
     """Whether writing `new` would change nothing but the revision."""
     return old.draft() == new
+
+
+def as_long(old: Entry, new: Draft) -> bool:
+    """Whether `new` may differ in the order of its keys alone."""
+    return len(new.head) + len(new.tail) + len(str(old.modified)) == len(old.value)

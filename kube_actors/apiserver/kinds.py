@@ -102,10 +102,14 @@ class Kind:
 
     def conform_rest(self, body: JSONObject, left: Collection[str], problems: list[str]) -> JSONObject:
         """As conform, but what is under these keys is canonical already and is taken as it is."""
-        read = self.conform({key: value for key, value in body.items() if key not in left}, problems)
+        shape = self.shape
+        given = {key: value for key, value in body.items() if key not in left}
+        read = shape.read(given, Place(None, "", shape.name), problems, left)
+        read["kind"], read["apiVersion"] = self.resource.kind, self.resource.api_version
         found = {key: body[key] if key in left else read[key] for key in body if key in left or key in read}
         for key, value in read.items():
             found.setdefault(key, value)
+        found.setdefault("metadata", {})
         return found
 
     def conform_plain(self, body: JSONObject, problems: list[str]) -> JSONObject:

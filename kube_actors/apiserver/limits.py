@@ -36,6 +36,9 @@ KNOWN_SPECS = 256
 KNOWN_SPEC_BYTES = (200, 8192)
 """Shortest and longest encoded spec that is remembered so."""
 
+ADMISSION_PLANS = 1024
+"""Resources of which it is remembered which admission steps have to do with them."""
+
 MOLDS = 256
 """Molds of one server, one a body that came more than once but for its name."""
 

@@ -47,7 +47,19 @@ async def patch(call: Call) -> Answer:
         call.warnings[:] = known
         return patched(call, call.kind, apply, old)
 
-    return await updating.write(call, build, attempts=limits.PATCH_RETRIES)
+    shares = _is_of_status(call, apply)
+    return await updating.write(call, build, attempts=limits.PATCH_RETRIES, shares=shares)
+
+
+def _is_of_status(call: Call, apply: Apply) -> bool:
+    """Whether nothing but the status of a built-in object is patched: all else of it stays, and need not be its own."""
+    kind, touched = call.kind, apply.touched
+    if call.request.subresource != "status" or not kind.has_status or kind.resource.custom or kind.converts:
+        return False
+    return touched is not None and "status" in touched and touched <= _STATUS
+
+
+_STATUS = frozenset({"status", "metadata"})
 
 
 def applier(call: Call, kind: Kind) -> Apply:
@@ -70,7 +82,7 @@ def applier(call: Call, kind: Kind) -> Apply:
     _check_depth(change)
     touched = None if any(key.startswith("$") for key in change) else frozenset(change)
     if media == messages.MERGE_PATCH:
-        return Apply(lambda old: _object(patches.apply_merge_patch(old, change)), touched)
+        return Apply(lambda old: _object(patches.apply_merge_patch(old, change, owned=True)), touched)
     definition = kind.definition
     return Apply(lambda old: strategic.apply_strategic_patch(old, change, definition), touched)
 
@@ -126,7 +138,10 @@ def patched(call: Call, kind: Kind, apply: Apply, old: JSONObject) -> JSONObject
             raise _unreadable(raw, f"strict decoding error: {', '.join(problems)}", _shown(call))
         bodies.treat(call, kind, problems)
     check_identity(call, raw)
-    kind.strategy.default(found)
+    if _is_of_status(call, apply):
+        kind.strategy.default_status(found)
+    else:
+        kind.strategy.default(found)
     if kept is not None:
         found["metadata"][managing.KEY] = kept
     return found
@@ -139,11 +154,11 @@ def _conform(
     status patch does not read the spec again."""
     if touched is None or kind is not call.kind or kind.resource.custom or kind.converts:
         return kind.conform(raw, problems)
-    left = raw.keys() - touched - _HEAD
+    left = raw.keys() - touched - _TYPE
     return kind.conform_rest(raw, left, problems)
 
 
-_HEAD = frozenset({"kind", "apiVersion", "metadata"})
+_TYPE = frozenset({"kind", "apiVersion"})
 
 
 def _check_type(call: Call, kind: Kind, raw: JSONObject) -> None:

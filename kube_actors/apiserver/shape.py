@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from kube_actors.api import schema, time
@@ -100,8 +100,8 @@ class Shape:
         self._readers: dict[str, Reader] = {}
         self._exact: dict[str, type[Any]] = {}
 
-    def read(self, value: JSONObject, place: Place, problems: list[str]) -> JSONObject:
-        """The canonical object; raises WrongType."""
+    def read(self, value: JSONObject, place: Place, problems: list[str], elsewhere: Collection[str] = ()) -> JSONObject:
+        """The canonical object; raises WrongType. What comes from elsewhere is not filled in."""
         if type(value) is Duplicates:
             return self._read_noting(value, place, problems)
         out: JSONObject = {}
@@ -114,7 +114,7 @@ class Shape:
             else:
                 self._read_field(key, item, place, problems, out)
         for key, zero in self.always:
-            if key not in out:
+            if key not in out and key not in elsewhere:
                 out[key] = zero()
         return out
 

@@ -34,24 +34,27 @@ async def update(call: Call) -> Answer:
         submitted["metadata"].pop("resourceVersion", None)
         return await creating.create_object(call, submitted)
     kind.strategy.default(submitted)
+    if submitted["metadata"].get("resourceVersion", "") not in ("", "0"):
+        return await write(call, lambda old: submitted, attempts=1, shares=True)
     kept = encoding.encode(submitted)
-    version = submitted["metadata"].get("resourceVersion", "")
-    attempts = limits.UPDATE_RETRIES if version in ("", "0") else 1
-    return await write(call, lambda old: encoding.decode(kept), attempts=attempts)
+    return await write(call, lambda old: encoding.decode(kept), attempts=limits.UPDATE_RETRIES, shares=True)
 
 
-async def write(call: Call, build: Build, *, attempts: int) -> Answer:
+async def write(call: Call, build: Build, *, attempts: int, shares: bool = False) -> Answer:
     """Store what build makes of the stored object, and answer with it."""
-    return call.answer(call.kind.load(await store(call, build, attempts=attempts)))
+    return call.answer(call.kind.load(await store(call, build, attempts=attempts, shares=shares)))
 
 
-async def store(call: Call, build: Build, *, attempts: int) -> bytes:
-    """Read, build, store; again when the object has changed under an unconditional write. Gives what is stored."""
+async def store(call: Call, build: Build, *, attempts: int, shares: bool = False) -> bytes:
+    """Read, build, store; again when the object has changed under an unconditional write. Gives what is stored.
+
+    A build that shares changes nothing of what it is given but its metadata's own keys, and may keep parts of it.
+    """
     known = list(call.warnings)
     for attempt in range(attempts):
         entry = await reading.find(call)
         try:
-            return await _once(call, entry, build)
+            return await _once(call, entry, build, shares)
         except RevisionConflict as lost:
             if lost.current is None:
                 raise errors.not_found(call.kind.resource, call.name) from None
@@ -85,10 +88,11 @@ async def amend(call: Call, kind: Kind, key: str, change: Change) -> bytes:
             continue
 
 
-async def _once(call: Call, entry: Entry, build: Build) -> bytes:
+async def _once(call: Call, entry: Entry, build: Build, shares: bool) -> bytes:
     """One attempt against one stored state; raises RevisionConflict when that state is not the newest."""
     core, kind = call.core, call.kind
-    old, new = encoding.decode(entry.value), build(encoding.decode(entry.value))
+    old = encoding.decode(entry.value)
+    new = build({**old, "metadata": {**old["metadata"]}} if shares else encoding.decode(entry.value))
     check_revision(call, new["metadata"], old["metadata"], entry)
     if not managing.is_apply(call):
         managing.changed(call, new, old)
@@ -100,7 +104,7 @@ async def _once(call: Call, entry: Entry, build: Build) -> bytes:
     await core.admission.check(attempt)
     managing.settle(new, old)
     draft = encoding.draft(kind.store_head, new)
-    if encoding.same(entry, draft) or same_object(new, old):
+    if encoding.same(entry, draft) or (encoding.as_long(entry, draft) and same_object(new, old)):
         return entry.value
     if call.dry_run:
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]

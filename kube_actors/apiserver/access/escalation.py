@@ -25,6 +25,7 @@ class Escalation(Step):
     """See the module."""
 
     name = "RBACEscalation"
+    only = frozenset((GROUP, plural) for plural in _ROLES | _BINDINGS)
 
     async def complete(self, attempt: Attempt) -> None:
         resource = attempt.call.kind.resource

@@ -32,6 +32,7 @@ class CertificateRequester(Step):
     """Who asks is written into the request, and when a condition was set into the condition."""
 
     name = "CertificateRequester"
+    only = frozenset({(GROUP, PLURAL)})
 
     async def complete(self, attempt: Attempt) -> None:
         resource = attempt.call.kind.resource
@@ -73,6 +74,7 @@ class CertificateApproval(Step):
     """Only who may approve for the signer approves or denies."""
 
     name = "CertificateApproval"
+    only = frozenset({(GROUP, PLURAL)})
 
     async def check(self, attempt: Attempt) -> None:
         if attempt.operation != "UPDATE" or not _concerned(attempt, "approval") or attempt.obj is None:
@@ -86,6 +88,7 @@ class CertificateSigning(Step):
     """Only who may sign for the signer puts a certificate or a failure into the status."""
 
     name = "CertificateSigning"
+    only = frozenset({(GROUP, PLURAL)})
 
     async def check(self, attempt: Attempt) -> None:
         new, old = attempt.obj, attempt.old
@@ -105,6 +108,7 @@ class CertificateSubjectRestriction(Step):
     """Nobody gets a client certificate in the group that may do everything."""
 
     name = "CertificateSubjectRestriction"
+    only = frozenset({(GROUP, PLURAL)})
 
     async def check(self, attempt: Attempt) -> None:
         if attempt.operation != "CREATE" or not _concerned(attempt, "") or attempt.obj is None:

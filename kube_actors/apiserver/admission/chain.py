@@ -7,10 +7,11 @@ may read the store through the core; the one that writes is the quota's, which c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from kube_actors.api import errors
 from kube_actors.api.errors import ApiError, Cause
+from kube_actors.apiserver import limits
 from kube_actors.apiserver.core import NOTES, Call
 
 JSONObject = dict[str, Any]
@@ -105,10 +106,21 @@ class Attempt:
             notes[key] = value
 
 
+Resources = frozenset[tuple[str, str]]
+"""Groups and plurals."""
+PODS: Resources = frozenset({("", "pods")})
+
+
 class Step:
     """One admission step; most do one half only."""
 
     name = ""
+    only: ClassVar[Resources | None] = None
+    """The resources that it has to do with, sub-resources and all; None: any."""
+
+    def sleeps(self, attempt: Attempt) -> bool:
+        """Whether it has surely nothing to do, whatever is written."""
+        return False
 
     async def complete(self, attempt: Attempt) -> None:
         """Fill in; may refuse by raising ApiError."""
@@ -122,8 +134,7 @@ class Admission:
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self._steps = tuple(steps)
-        self._completing = tuple(step for step in steps if type(step).complete is not Step.complete)
-        self._checking = tuple(step for step in steps if type(step).check is not Step.check)
+        self._plans: dict[tuple[str, str], _Plan] = {}
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -134,13 +145,52 @@ class Admission:
         return tuple(step.name for step in self._steps)
 
     async def complete(self, attempt: Attempt) -> None:
-        for step in self._completing:
+        steps = self._plan(attempt).completing.of(attempt)
+        for step in steps:
             await step.complete(attempt)
         if attempt.again:
             attempt.again, attempt.is_again = False, True
-            for step in self._completing:
+            for step in steps:
                 await step.complete(attempt)
 
     async def check(self, attempt: Attempt) -> None:
-        for step in self._checking:
+        for step in self._plan(attempt).checking.of(attempt):
             await step.check(attempt)
+
+    def _plan(self, attempt: Attempt) -> _Plan:
+        resource = attempt.call.kind.resource
+        key = resource.group, resource.plural
+        found = self._plans.get(key)
+        if found is None:
+            if len(self._plans) >= limits.ADMISSION_PLANS:
+                self._plans.clear()
+            mine = [step for step in self._steps if step.only is None or key in step.only]
+            found = self._plans[key] = _Plan(
+                _Half([step for step in mine if type(step).complete is not Step.complete]),
+                _Half([step for step in mine if type(step).check is not Step.check]),
+            )
+        return found
+
+
+class _Half:
+    """The steps of one half that have to do with a resource; without those that sleep, as long as they all do."""
+
+    __slots__ = ("_awake", "_sleepers", "_steps")
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self._steps = tuple(steps)
+        self._sleepers = tuple(step for step in steps if type(step).sleeps is not Step.sleeps)
+        self._awake = tuple(step for step in steps if type(step).sleeps is Step.sleeps)
+
+    def of(self, attempt: Attempt) -> tuple[Step, ...]:
+        for step in self._sleepers:
+            if not step.sleeps(attempt):
+                return self._steps
+        return self._awake
+
+
+class _Plan(NamedTuple):
+    """What a resource's writes go through."""
+
+    completing: _Half
+    checking: _Half

@@ -20,7 +20,7 @@ from kube_actors.apiserver.admission.pod_security.levels import PREFIX
 from kube_actors.apiserver.admission.pod_security.step import PodSecurity
 from kube_actors.apiserver.admission.priority import Priority
 from kube_actors.apiserver.admission.runtime_class import RuntimeClass
-from kube_actors.apiserver.admission.service_account import ServiceAccount
+from kube_actors.apiserver.admission.service_account import ServiceAccount, ServiceAccountName
 from kube_actors.apiserver.admission.tolerations import DefaultTolerationSeconds
 from kube_actors.apiserver.admission.topology import PodTopologyLabels
 from kube_actors.apiserver.mirror import Mirror, Mirrors
@@ -30,6 +30,7 @@ _JUDGED = PREFIX.encode()
 _COLLECTIONS: dict[type[Step], tuple[str, ...]] = {
     NamespaceLifecycle: (),
     ServiceAccount: (),
+    ServiceAccountName: (),
     TaintNodesByCondition: (),
     PodSecurity: (),
     Priority: ("/registry/scheduling.k8s.io/priorityclasses/",),

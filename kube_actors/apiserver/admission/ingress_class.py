@@ -13,6 +13,7 @@ class DefaultIngressClass(Step):
     """See the module."""
 
     name = "DefaultIngressClass"
+    only = frozenset({("networking.k8s.io", "ingresses")})
 
     async def complete(self, attempt: Attempt) -> None:
         ingress = attempt.obj

@@ -20,7 +20,7 @@ class Late(Step):
         self.prefix = prefix
         self._load = load
 
-    def _idle(self, attempt: Attempt) -> bool:
+    def sleeps(self, attempt: Attempt) -> bool:
         """Whether there is surely no step, which can nearly always be told at once."""
         return self.step is None and attempt.call.core.mirrors.of(self.prefix).is_empty()
 
@@ -34,7 +34,7 @@ class LateCompleting(Late):
     """A late step that completes."""
 
     async def complete(self, attempt: Attempt) -> None:
-        if self._idle(attempt):
+        if self.sleeps(attempt):
             return
         step = self.step or await self._loaded(attempt)
         if step is not None:
@@ -45,7 +45,7 @@ class LateChecking(Late):
     """A late step that checks."""
 
     async def check(self, attempt: Attempt) -> None:
-        if self._idle(attempt):
+        if self.sleeps(attempt):
             return
         step = self.step or await self._loaded(attempt)
         if step is not None:

@@ -34,6 +34,7 @@ class NodeRestriction(Step):
     """See the module."""
 
     name = "NodeRestriction"
+    only = frozenset({("", "pods"), ("", "nodes"), ("coordination.k8s.io", "leases"), ("storage.k8s.io", "csinodes")})
 
     async def check(self, attempt: Attempt) -> None:
         node = name_of(attempt.call.request.user)

@@ -10,6 +10,7 @@ class TaintNodesByCondition(Step):
     """See the module."""
 
     name = "TaintNodesByCondition"
+    only = frozenset({("", "nodes")})
 
     async def complete(self, attempt: Attempt) -> None:
         if attempt.operation != "CREATE" or not attempt.concerns("", "nodes") or attempt.obj is None:

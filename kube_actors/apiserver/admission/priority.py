@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kube_actors.apiserver.admission.chain import Attempt, JSONObject, Step
+from kube_actors.apiserver.admission.chain import PODS, Attempt, JSONObject, Step
 
 _CLASSES = "/registry/scheduling.k8s.io/priorityclasses/"
 _PREEMPT = "PreemptLowerPriority"
@@ -12,6 +12,7 @@ class Priority(Step):
     """See the module."""
 
     name = "Priority"
+    only = PODS | {("scheduling.k8s.io", "priorityclasses")}
 
     async def complete(self, attempt: Attempt) -> None:
         if not attempt.concerns("", "pods") or attempt.obj is None:

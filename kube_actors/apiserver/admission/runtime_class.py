@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kube_actors.apiserver.admission.chain import Attempt, JSONObject, Step
+from kube_actors.apiserver.admission.chain import PODS, Attempt, JSONObject, Step
 
 _PREFIX = "/registry/node.k8s.io/runtimeclasses/"
 
@@ -11,6 +11,7 @@ class RuntimeClass(Step):
     """See the module."""
 
     name = "RuntimeClass"
+    only = PODS
 
     async def complete(self, attempt: Attempt) -> None:
         pod = attempt.obj

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kube_actors.apiserver import encoding
-from kube_actors.apiserver.admission.chain import Attempt, JSONObject, Step
+from kube_actors.apiserver.admission.chain import PODS, Attempt, JSONObject, Step
 
 MIRROR = "kubernetes.io/config.mirror"
 DEFAULT = "default"
@@ -24,6 +24,7 @@ class ServiceAccount(Step):
     """See the module."""
 
     name = "ServiceAccount"
+    only = PODS
 
     async def complete(self, attempt: Attempt) -> None:
         if attempt.operation != "CREATE" or not attempt.concerns("", "pods") or attempt.obj is None:
@@ -162,6 +163,7 @@ class ServiceAccountName(Step):
     """Only the name is defaulted: for servers that nobody makes service accounts for."""
 
     name = "ServiceAccountName"
+    only = PODS
 
     async def complete(self, attempt: Attempt) -> None:
         if attempt.operation == "CREATE" and attempt.concerns("", "pods") and attempt.obj is not None:

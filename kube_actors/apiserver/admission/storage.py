@@ -13,6 +13,7 @@ _FINALIZERS = {
     ("", "persistentvolumeclaims"): "kubernetes.io/pvc-protection",
     ("storage.k8s.io", "volumeattributesclasses"): "kubernetes.io/vac-protection",
 }
+_CLAIMS = frozenset({("", "persistentvolumeclaims")})
 _IS_DEFAULT = "storageclass.kubernetes.io/is-default-class"
 _IS_DEFAULT_BETA = "storageclass.beta.kubernetes.io/is-default-class"
 
@@ -21,6 +22,7 @@ class StorageObjectInUseProtection(Step):
     """What is in use is not deleted under its user: a finalizer says so from the start."""
 
     name = "StorageObjectInUseProtection"
+    only = frozenset(_FINALIZERS)
 
     async def complete(self, attempt: Attempt) -> None:
         resource = attempt.call.kind.resource
@@ -36,6 +38,7 @@ class DefaultStorageClass(Step):
     """A claim that names no class gets the default one, if there is one."""
 
     name = "DefaultStorageClass"
+    only = _CLAIMS
 
     async def complete(self, attempt: Attempt) -> None:
         if attempt.operation != "CREATE" or not attempt.concerns("", "persistentvolumeclaims"):
@@ -61,6 +64,7 @@ class PersistentVolumeClaimResize(Step):
     """A claim grows only while it is bound and its class allows it."""
 
     name = "PersistentVolumeClaimResize"
+    only = _CLAIMS
 
     async def check(self, attempt: Attempt) -> None:
         if attempt.operation != "UPDATE" or not attempt.concerns("", "persistentvolumeclaims"):

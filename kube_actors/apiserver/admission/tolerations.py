@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kube_actors.apiserver.admission.chain import Attempt, Step
+from kube_actors.apiserver.admission.chain import PODS, Attempt, Step
 
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
@@ -15,6 +15,7 @@ class DefaultTolerationSeconds(Step):
     """See the module."""
 
     name = "DefaultTolerationSeconds"
+    only = PODS
 
     async def complete(self, attempt: Attempt) -> None:
         if attempt.operation == "DELETE" or not attempt.concerns("", "pods") or attempt.obj is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kube_actors.apiserver import encoding
-from kube_actors.apiserver.admission.chain import Attempt, Step
+from kube_actors.apiserver.admission.chain import PODS, Attempt, Step
 
 KEYS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 KNOWN_NODES = 10_000
@@ -14,6 +14,7 @@ class PodTopologyLabels(Step):
     """Puts them on the Binding, from which they get to the pod."""
 
     name = "PodTopologyLabels"
+    only = PODS
 
     def __init__(self) -> None:
         self._labels: dict[str, tuple[int, dict[str, str]]] = {}

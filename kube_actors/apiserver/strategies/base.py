@@ -67,6 +67,10 @@ class Strategy:
     def default(self, obj: JSONObject) -> None:
         """Fill in what Kubernetes defaults on decoding."""
 
+    def default_status(self, obj: JSONObject) -> None:
+        """Fill in the status alone, of an object whose other parts are as they are stored."""
+        self.default(obj)
+
     def prepare_create(self, obj: JSONObject) -> None:
         """Settle what clients may not choose."""
 

@@ -25,13 +25,18 @@ def default_pod(pod: JSONObject) -> None:
     spec = pod["spec"]
     default_pod_spec(spec)
     spec.setdefault("enableServiceLinks", True)
+    default_status(pod)
+    _requests_of_pod(spec)
+    for container in containers(spec):
+        _requests_from_limits(container)
+
+
+def default_status(pod: JSONObject) -> None:
+    """The defaults of a Pod's status."""
     status = pod.get("status")
     if status:
         _mirror_addresses(status, "podIP", "podIPs")
         _mirror_addresses(status, "hostIP", "hostIPs")
-    _requests_of_pod(spec)
-    for container in containers(spec):
-        _requests_from_limits(container)
 
 
 def _mirror_addresses(status: JSONObject, one: str, many: str) -> None:

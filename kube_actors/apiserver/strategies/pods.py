@@ -44,6 +44,9 @@ class PodStrategy(Strategy):
         if isinstance(grace, int) and grace < 0:
             obj["spec"]["terminationGracePeriodSeconds"] = 1
 
+    def default_status(self, obj: JSONObject) -> None:
+        pod_defaults.default_status(obj)
+
     def prepare_create(self, obj: JSONObject) -> None:
         pod_defaults.settle_apparmor(obj)
         obj["status"] = {"phase": "Pending", "qosClass": qos.class_of(obj["spec"])}

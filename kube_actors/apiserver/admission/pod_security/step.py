@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kube_actors.api import errors
 from kube_actors.apiserver import encoding
-from kube_actors.apiserver.admission.chain import Attempt, JSONObject, Step
+from kube_actors.apiserver.admission.chain import PODS, Attempt, JSONObject, Step
 from kube_actors.apiserver.admission.pod_security import levels
 from kube_actors.apiserver.admission.pod_security.levels import FREE, LEVELS, PREFIX, Level, Policy, policy_of
 
@@ -41,6 +41,7 @@ class PodSecurity(Step):
     """See the module. The exempt are not judged at all."""
 
     name = "PodSecurity"
+    only = PODS | {("", "namespaces")} | _TEMPLATES.keys()
 
     def __init__(
         self,
