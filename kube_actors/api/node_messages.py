@@ -6,11 +6,11 @@ as the kubelet answers).
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from .messages import ByteStream, Session
+from .messages import Answer, ByteStream, Session
 
 
 class LogRequest(Struct, frozen=True, kw_only=True):
@@ -69,6 +69,15 @@ class NodeService(Protocol):
     async def exec(self, request: ExecRequest) -> Session: ...
 
     async def attach(self, request: AttachRequest) -> Session: ...
+
+
+@runtime_checkable
+class NodeDocuments(Protocol):
+    """A node of this process, which can be asked for what it shows of itself without its HTTPS API."""
+
+    async def document(self, path: str) -> Answer | None:
+        """What is at a path of the kubelet's API; None where it has nothing to give in this way."""
+        ...
 
 
 class NodeGateway(Protocol):

@@ -10,6 +10,7 @@ from typing import Any
 
 from kube_actors.api import errors
 from kube_actors.apiserver import encoding
+from kube_actors.apiserver.aggregation.in_process import Extension
 from kube_actors.apiserver.core import Core
 
 JSONObject = dict[str, Any]
@@ -20,6 +21,15 @@ async def service(core: Core, namespace: str, name: str) -> JSONObject | None:
     """A Service, or None."""
     entry = await core.store.get(core.kinds.get("", "v1", "services").key(namespace, name))
     return None if entry is None else encoding.decode(entry.value)
+
+
+async def extension(core: Core, api_service: JSONObject) -> Extension | None:
+    """The extension server of this process that an APIService names, unless there really is such a Service."""
+    where = api_service["spec"]["service"]
+    found = core.aggregator.extensions.get((where["namespace"], where["name"]))
+    if found is None or await service(core, where["namespace"], where["name"]) is not None:
+        return None
+    return found
 
 
 async def addresses(core: Core, namespace: str, name: str, port_name: str) -> list[tuple[str, int]]:

@@ -20,7 +20,7 @@ from kube_actors.api import selectors
 RuntimeName = Literal["auto", "docker", "podman", "simulated"]
 TierName = Literal["auto", "simulated", "loopback", "host"]
 
-COMPONENTS = ("scheduler", "controllers", "proxy", "cloud")
+COMPONENTS = ("scheduler", "controllers", "proxy", "cloud", "metrics")
 """What `--without` may leave out. The API server and the store are the cluster; nodes are left out by --nodes 0."""
 
 DEFAULT_SERVICE_RANGE = "10.96.0.0/16"

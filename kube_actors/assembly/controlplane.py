@@ -18,7 +18,7 @@ from kube_actors.api.messages import Answer, AnyAnswer, AnyRequest, RawRequest, 
 from kube_actors.api.resources import Resources
 from kube_actors.apiserver import Access, APIServer
 from kube_actors.apiserver.server import refusal
-from kube_actors.client import Client
+from kube_actors.client import ChannelTransport, Client
 from kube_actors.kubeproxy import Locality
 from kube_actors.store.contract import Store
 from netproxy.addresses import open_proxy
@@ -27,6 +27,7 @@ from . import components, identity
 from .addresses import Addresses
 from .config import ClusterConfig, node_ports
 from .host import host_address
+from .metrics import LazyMetrics
 from .nodes import Nodes
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class ControlPlane:
         self._serving = serving
         self._server: APIServer | None = None
         self._raw: RawAnswers | None = None
+        self._metrics = LazyMetrics(self._client_of_metrics, system)
         self._settled = trio.Event()
         self._failure: Exception | None = None
 
@@ -114,7 +116,7 @@ class ControlPlane:
     def _make_server(self) -> APIServer:
         config = self._config
         first, last = node_ports(config)
-        return APIServer(
+        server = APIServer(
             self._system,
             self._store,
             resources=self.resources,
@@ -130,6 +132,12 @@ class ControlPlane:
             allow_privileged=not config.is_bare if config.allow_privileged is None else config.allow_privileged,
             mailbox=self.mailbox,
         )
+        if not config.is_bare and "metrics" not in config.without:
+            server.core.aggregator.extend(self._metrics)
+        return server
+
+    def _client_of_metrics(self) -> Client:
+        return Client(ChannelTransport(self.mailbox, identity.METRICS), resources=self.resources)
 
     async def _answer_raw(self, request: RawRequest) -> Answer:
         """Discovery, OpenAPI, health, metrics. Embedded clusters seldom ask, so it is made when first asked."""

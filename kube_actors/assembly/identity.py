@@ -14,6 +14,9 @@ PROXY = UserInfo(name="system:kube-proxy", groups=(AUTHENTICATED,))
 KUBELET_CLIENT = UserInfo(name="kube-apiserver-kubelet-client", groups=("system:masters", AUTHENTICATED))
 """As whom the API server calls a kubelet."""
 
+METRICS = UserInfo(name="system:serviceaccount:kube-system:metrics-server", groups=("system:masters", AUTHENTICATED))
+"""As whom the metrics API reads pods and asks nodes."""
+
 JOINING = UserInfo(name="system:bootstrap:node", groups=("system:bootstrappers", AUTHENTICATED))
 """Who comes with the cluster's node token: he may ask for a node's certificate, and nothing else."""
 

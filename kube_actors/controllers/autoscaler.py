@@ -364,6 +364,8 @@ class Autoscalers:
         known = around.get(name)
         if known is None:
             known = around[name] = _Memory(now + self._settings.period)
+        # A clock that was set back delays a look by one period, not by as much as it was set back.
+        known.due = min(known.due, now + self._settings.period)
         if known.due > now:
             return Observed(autoscaler=autoscaler, now=now, wait=known.due - now)
         known.due = now + self._settings.period

@@ -103,6 +103,9 @@ class NodeServer:
         if head == "pods":
             pods = {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": node.pods()}
             return HttpResponse(200, _JSON, msgspec.json.encode(pods))
+        told = await node.service.document("/".join([head, *names]))
+        if told is not None:
+            return HttpResponse(told.status, (("Content-Type", told.content_type),), told.body)
         if len(names) == 3 and head == "containerLogs":
             return _stream(await node.service.logs(_log_request(names, request)))
         if len(names) == 3 and head in ("exec", "attach"):

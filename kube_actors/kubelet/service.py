@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from kube_actors.api import errors
 from kube_actors.api.errors import ApiError
-from kube_actors.api.messages import ByteStream, Session
+from kube_actors.api.messages import Answer, ByteStream, Session
 from kube_actors.api.node_messages import AttachRequest, ExecRequest, LogRequest
 from kube_actors.api.time import parse_time
 from runtimes.contract import NotFound, RuntimeFault, Unavailable, WrongState
 
+from . import stats
 from .log_stream import LogBytes
 from .model import PodState, Record, Stage
 from .session import RemoteSession
@@ -64,6 +65,10 @@ class NodeStreams:
         except RuntimeFault as fault:
             raise _fault(fault, identity) from fault
         return RemoteSession(session, stdout=request.stdout, stderr=request.stderr, later=self._node.later)
+
+    async def document(self, path: str) -> Answer | None:
+        """What is to be read of this node at a path of the kubelet's API; None where there is nothing."""
+        return await stats.document(self._node, path)
 
     def _find(self, namespace: str, pod: str, container: str) -> tuple[PodState, Record]:
         actor = self._node.pod_actor(namespace, pod)

@@ -133,6 +133,8 @@ class SimulatedContainer:
         self.serving = False  # it listens, in the loopback network
         self.ended = trio.Event()
         self.logs = LogBook()
+        self.used_ns = 0  # of CPU, until used_until
+        self.used_until = 0.0
         self.files: dict[str, bytes] = {}
         self.traps: dict[str, str] = {}
         self.trapped: str | None = None  # the trap that a signal set off

@@ -284,11 +284,17 @@ async def _serve(runtime: SimulatedRuntime, container: SimulatedContainer, ports
 
 
 def usage(container: SimulatedContainer, now: float) -> ContainerStats:
+    """Its counters: what it used since the last look it used as it does now, so that a counter never goes back."""
     behaviour = container.choose()
+    since = max(container.used_until, container.started_at)
+    if container.used_until < container.started_at:
+        container.used_ns = 0
+    container.used_ns += int(max(0.0, now - since) * behaviour.cpu_cores * 1e9)
+    container.used_until = now
     return ContainerStats(
         id=container.id,
         time=now,
-        cpu_usage_ns=int((now - container.started_at) * behaviour.cpu_cores * 1e9),
+        cpu_usage_ns=container.used_ns,
         memory_usage_bytes=behaviour.memory_bytes,
         memory_working_set_bytes=behaviour.memory_bytes,
     )

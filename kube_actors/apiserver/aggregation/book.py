@@ -15,6 +15,7 @@ from msgspec import Struct
 from kube_actors.actors import System
 from kube_actors.api import time
 from kube_actors.apiserver import encoding
+from kube_actors.apiserver.aggregation.in_process import Extension, api_service
 from kube_actors.apiserver.kinds import Kinds
 from kube_actors.apiserver.mirror import Mirror
 from kube_actors.store.contract import RevisionConflict, Store
@@ -59,6 +60,13 @@ class Aggregator:
         self._mirror = mirror
         self._version = -1
         self._remote: dict[GroupVersion, JSONObject] = {}
+        self.extensions: dict[tuple[str, str], Extension] = {}
+        """Extension servers of this process, by the namespace and name of the Service that they stand for."""
+
+    def extend(self, extension: Extension) -> None:
+        """Have a group version served by an extension server of this process, as long as nobody installs another."""
+        self.extensions[extension.service] = extension
+        self._version = -1
 
     async def remote(self) -> Mapping[GroupVersion, JSONObject]:
         """The APIServices whose requests go to a Service."""
@@ -66,6 +74,8 @@ class Aggregator:
         if self._mirror.version != self._version:
             self._version = self._mirror.version
             found = {}
+            for extension in self.extensions.values():
+                found[extension.group, extension.version] = self._entry(extension)
             for obj in known.values():
                 spec = obj["spec"]
                 if spec.get("service") is not None:
@@ -89,6 +99,11 @@ class Aggregator:
         for name, (group, version, custom) in wanted.items():
             if name not in known:
                 await self._write(name, group, version, custom)
+        for extension in self.extensions.values():
+            entry = self._entry(extension)
+            if entry["metadata"]["name"] not in known:
+                entry["metadata"]["uid"] = self._system.entropy.uuid()
+                await self._put(entry)
         for name, obj in known.items():
             labels = obj["metadata"].get("labels") or {}
             if name not in wanted and MANAGED in labels and obj["spec"].get("service") is None:
@@ -111,8 +126,15 @@ class Aggregator:
             "spec": spec,
             "status": {"conditions": [condition("True", "Local", "Local APIServices are always available", now)]},
         }
+        await self._put(obj)
+
+    def _entry(self, extension: Extension) -> JSONObject:
+        now = time.format_time(self._system.clock.now())
+        return api_service(extension, now, condition("True", "Passed", "all checks passed", now))
+
+    async def _put(self, obj: JSONObject) -> None:
         try:
-            await self._store.put(PREFIX + name, encoding.draft(_HEAD, obj), expect=0)
+            await self._store.put(PREFIX + obj["metadata"]["name"], encoding.draft(_HEAD, obj), expect=0)
         except RevisionConflict:
             return  # another server of this store was faster
 

@@ -40,6 +40,9 @@ JSONObject = dict[str, Any]
 
 async def resource(core: Core, service: JSONObject, request: Request) -> AnyAnswer:
     """A request on a resource that another server serves."""
+    ours = await backends.extension(core, service)
+    if ours is not None:
+        return await ours.resource(request)
     if not available(service):
         raise errors.service_unavailable("service unavailable")
     call = request.http or _as_http(request)
@@ -51,6 +54,9 @@ async def resource(core: Core, service: JSONObject, request: Request) -> AnyAnsw
 
 async def get(core: Core, service: JSONObject, path: str, request: RawRequest) -> Answer:
     """GET of a document; a 503 when the server takes too long. The caller's Accept goes along."""
+    ours = await backends.extension(core, service)
+    if ours is not None:
+        return await ours.document(request)
     headers: list[tuple[str, str]] = [("accept", request.accept)]
     if request.if_none_match:
         headers.append(("if-none-match", request.if_none_match))

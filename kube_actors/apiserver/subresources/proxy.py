@@ -13,7 +13,9 @@ from urllib.parse import urlencode
 from msgspec import structs
 
 from kube_actors.api import errors
-from kube_actors.api.messages import AnyAnswer, HttpCall, Request
+from kube_actors.api.errors import ApiError
+from kube_actors.api.messages import Answer, AnyAnswer, HttpCall, Request
+from kube_actors.api.node_messages import NodeDocuments, NodeEndpoint
 from kube_actors.apiserver import backends, encoding, forwarding, reading
 from kube_actors.apiserver.admission.connecting import admit_connect
 from kube_actors.apiserver.core import Call
@@ -52,6 +54,9 @@ async def node(call: Call) -> AnyAnswer:
     await _admit(call, "NodeProxyOptions")
     call.name = name
     endpoint = endpoint_of(encoding.decode((await reading.find(call)).value))
+    told = None if port else await _told(call, endpoint)
+    if told is not None:
+        return told
     if not endpoint.host:
         raise errors.service_unavailable(f"error trying to reach service: node {name} has told no address")
     number = _number(port)
@@ -61,6 +66,18 @@ async def node(call: Call) -> AnyAnswer:
         raise errors.service_unavailable(f"error trying to reach service: the kubelet of node {name} serves no HTTP")
     tls = getattr(call.core.nodes, "tls", None)
     return await _pass_on(call, "https", endpoint.host, endpoint.port, tls=tls() if tls is not None else None)
+
+
+async def _told(call: Call, endpoint: NodeEndpoint) -> Answer | None:
+    """What a node of this process says of itself; None when it is another one's, or is to be asked by HTTP."""
+    nodes, path = call.core.nodes, call.request.subresource.partition("/")[2]
+    if nodes is None or call.request.verb != "get" or not path:
+        return None
+    try:
+        service = nodes.reach(endpoint)
+    except ApiError:
+        return None  # by HTTP it is told why
+    return await service.document(path) if isinstance(service, NodeDocuments) else None
 
 
 async def _admit(call: Call, kind: str) -> None:
