@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator
 
 Address = tuple[str, int]
 
+RECORD = 16_384
+"""What TLS gives at a time."""
+
 
 class LoadError(Exception):
     """An answer that was not the wanted one."""
@@ -25,8 +28,9 @@ class Connection:
         plain = socket.create_connection(address, timeout=30)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = context.wrap_socket(plain, server_hostname=address[0])
-        self.buffer = bytearray()
-        self._wanted = -1
+        self.buffer = bytearray()  # of an answer's head
+        self._missing = 0  # of its body
+        self._sink = memoryview(bytearray(RECORD))
 
     def ask(self, request: bytes) -> None:
         self.socket.sendall(request)
@@ -35,29 +39,32 @@ class Connection:
         """Take what has come; whether the answer is there. Raises LoadError for one that says no."""
         while True:
             try:
-                data = self.socket.recv(262144)
+                if self._missing:
+                    came = self.socket.recv_into(self._sink, min(len(self._sink), self._missing))
+                    if not came:
+                        raise LoadError("the server closed the connection")
+                    self._missing -= came
+                    if not self._missing:
+                        return True
+                    continue
+                data = self.socket.recv(RECORD)
             except ssl.SSLWantReadError:
-                break
+                return False
             if not data:
                 raise LoadError("the server closed the connection")
             self.buffer += data
-            if not self.socket.pending():
-                break
-        if self._wanted < 0:
             end = self.buffer.find(b"\r\n\r\n")
             if end < 0:
-                return False
-            head = bytes(self.buffer[:end])
-            if not head.startswith(b"HTTP/1.1 20"):
+                continue
+            if not self.buffer.startswith(b"HTTP/1.1 20"):
                 raise LoadError(bytes(self.buffer[:600]).decode(errors="replace"))
-            at = head.lower().find(b"content-length: ")
+            head = bytes(self.buffer[:end]).lower()
+            at = head.find(b"content-length: ")
             length = int(head[at + 16 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-            self._wanted = end + 4 + length
-        if len(self.buffer) < self._wanted:
-            return False
-        self.buffer.clear()
-        self._wanted = -1
-        return True
+            self._missing = end + 4 + length - len(self.buffer)
+            self.buffer.clear()
+            if not self._missing:
+                return True
 
 
 def drive(

@@ -102,6 +102,8 @@ class Request(Struct, frozen=True, kw_only=True):
     user: UserInfo = ANONYMOUS
     user_agent: str = ""
     http: HttpCall | None = None
+    pieces: bool = False
+    """Whether the asker takes a long body in pieces."""
 
 
 class RawRequest(Struct, frozen=True, kw_only=True):
@@ -121,6 +123,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     body: bytes = b""
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
+    pieces: tuple[bytes, ...] = ()
+    """The body in pieces, for those who take it so; `body` is then empty."""
 
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]

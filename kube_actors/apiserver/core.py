@@ -19,6 +19,7 @@ from kube_actors.apiserver.custom.book import CustomBook
 from kube_actors.apiserver.facets import FacetCache
 from kube_actors.apiserver.kinds import Kind, Kinds
 from kube_actors.apiserver.mirror import Mirrors
+from kube_actors.apiserver.segments import Segments
 from kube_actors.store.contract import Store
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Core:
         self.authorizer = authorizer
         self.access = access
         self.facets = FacetCache()
+        self.segments = Segments()
         self.mirrors = Mirrors(store)
         self.custom = CustomBook(self.mirrors.of("/registry/apiextensions.k8s.io/customresourcedefinitions/"), kinds)
         self.aggregator = Aggregator(system, store, kinds, self.mirrors.of(PREFIX))

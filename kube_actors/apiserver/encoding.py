@@ -60,22 +60,28 @@ def item(head: bytes, value: bytes) -> bytes:
     return b"{" + value[len(head) :] if value.startswith(head) else value
 
 
-def listing(list_kind: str, api_version: str, metadata: JSONObject, head: bytes, values: Sequence[bytes]) -> bytes:
-    """A list of whole objects, which lose their head. A long list is copied once: it may have 16 MB."""
+def around(list_kind: str, api_version: str, metadata: JSONObject) -> tuple[bytes, bytes]:
+    """What stands before and after the items of a list."""
     front = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
         list_kind.encode(),
         api_version.encode(),
         _encode(metadata),
     )
+    return front, b"]}\n"
+
+
+def listing(list_kind: str, api_version: str, metadata: JSONObject, head: bytes, values: Sequence[bytes]) -> bytes:
+    """A list of whole objects, which lose their head. A long list is copied once: it may have 16 MB."""
+    front, back = around(list_kind, api_version, metadata)
     if not values:
-        return front + b"]}\n"
+        return front + back
     size = len(head)
     if all(value.startswith(head) for value in values):
         parts = [value[size:] for value in values]
         parts[0] = front + b"{" + parts[0]
-        parts[-1] += b"]}\n"
+        parts[-1] += back
         return b",{".join(parts)
-    return b"%b%b]}\n" % (front, b",".join([item(head, value) for value in values]))
+    return b"%b%b%b" % (front, b",".join([item(head, value) for value in values]), back)
 
 
 def same(old: Entry, new: Draft) -> bool:

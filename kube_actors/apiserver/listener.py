@@ -90,7 +90,7 @@ class HttpFace:
             ticket = await self._access.flow.admit(question, seated=not _lasts(asked))
             self.metrics.began(asked)
             try:
-                answer = await self._handle(asked)
+                answer = await self._handle(self._in_pieces(http, asked))
             finally:
                 self.metrics.ended(asked)
                 if ticket is not None:
@@ -181,6 +181,13 @@ class HttpFace:
             raise errors.decode(answer.status, answer.body)
         if not msgspec.json.decode(answer.body)["spec"].get("nodeName"):
             raise errors.bad_request(f"pod {asked.name} does not have a host assigned")
+
+    def _in_pieces(self, http: HttpRequest, asked: AnyRequest) -> AnyRequest:
+        """A list that goes out as it is need not be joined."""
+        if not isinstance(asked, Request) or asked.verb != "list" or self._access.audit is not None:
+            return asked
+        as_it_is = negotiation.view_for(asked) == negotiation.PLAIN and not _indented(http)
+        return structs.replace(asked, pieces=True) if as_it_is else asked
 
     def _render(self, http: HttpRequest, asked: AnyRequest, answer: AnyAnswer, audit_id: str) -> HttpAnswer:
         if isinstance(answer, Answer):

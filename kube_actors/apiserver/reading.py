@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from kube_actors.api import errors
 from kube_actors.api.messages import Answer
-from kube_actors.apiserver import encoding, revisions
-from kube_actors.apiserver.core import Call
+from kube_actors.apiserver import encoding, revisions, segments
+from kube_actors.apiserver.core import Call, warning_headers
 from kube_actors.apiserver.selection import Selection, selection_of
 from kube_actors.store.contract import Compacted, Entry, FutureRevision, Page
+from kube_actors.store.local import LocalStore
 
 
 async def get(call: Call) -> Answer:
@@ -58,13 +59,27 @@ async def list_(call: Call) -> Answer:
         metadata["continue"] = revisions.encode_token(page.revision, page.entries[-1].key[len(prefix) :])
         if not selection:
             metadata["remainingItemCount"] = page.remaining
+    if call.request.pieces and not selection and len(page.entries) >= segments.LONG and _keeps_entries(call):
+        return _in_pieces(call, page, metadata)
     return call.answer(_encode(call, list(page.entries), metadata))
+
+
+def _keeps_entries(call: Call) -> bool:
+    """Whether a list of unchanged objects consists of the very same entries, in the form in which they are shown."""
+    return isinstance(call.core.store, LocalStore) and not call.kind.resource.custom and not call.kind.converts
+
+
+def _in_pieces(call: Call, page: Page, metadata: dict[str, object]) -> Answer:
+    kind = call.kind
+    front, back = encoding.around(kind.resource.list_kind, kind.resource.api_version, metadata)
+    pieces = call.core.segments.pieces(page.entries, kind.item_head)
+    return Answer(headers=warning_headers(call.warnings), pieces=(front, *pieces, back))
 
 
 def _encode(call: Call, entries: list[Entry], metadata: dict[str, object]) -> bytes:
     kind = call.kind
     resource = kind.resource
-    values = [kind.load(entry.value) for entry in entries]
+    values = [kind.load(entry.value) if kind.converts else entry.value for entry in entries]
     return encoding.listing(resource.list_kind, resource.api_version, metadata, kind.item_head, values)
 
 

@@ -71,7 +71,7 @@ def complete(answer: Answer, audit_id: str) -> HttpResponse:
         headers = head(audit_id, content_type) + headers
     if answer.status == 403:
         headers += (("X-Content-Type-Options", "nosniff"),)
-    return HttpResponse(answer.status, headers, answer.body)
+    return HttpResponse(answer.status, headers, answer.body, pieces=answer.pieces)
 
 
 def refusal(error: ApiError, audit_id: str) -> HttpResponse:

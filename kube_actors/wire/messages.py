@@ -147,6 +147,8 @@ class HttpResponse(msgspec.Struct, frozen=True):
     body: bytes = b""
     lines: str = ""
     """More headers as ready lines, each with its line end; whoever makes them sees to it that no value breaks one."""
+    pieces: tuple[bytes, ...] = ()
+    """The body in pieces, which are written one after the other and never joined; `body` is then empty."""
 
 
 class StreamResponse(msgspec.Struct, frozen=True):

@@ -43,14 +43,16 @@ class Responder:
 
     async def plain(self, request: HttpRequest, response: HttpResponse, close: bool) -> None:
         """A complete answer, in one write when it is small."""
-        headers, body = response.headers, response.body
+        headers, body, pieces = response.headers, response.body, response.pieces
         limit = self._limits.gzip_bytes
+        if pieces and (accepts_gzip(request) or request.method == "HEAD"):
+            body, pieces = b"".join(pieces), ()
         if limit and len(body) > limit and accepts_gzip(request) and not _names(headers, "content-encoding"):
             body = await trio.to_thread.run_sync(gzip, body) if len(body) > MOVE_TO_THREAD_BYTES else gzip(body)
             headers += (("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
         extra = response.lines + self._date() + (_CLOSE if close else "")
         if has_body(response.status):
-            extra += f"Content-Length: {len(body)}\r\n"
+            extra += f"Content-Length: {sum(map(len, pieces)) if pieces else len(body)}\r\n"
         else:
             body = b""
         head = encode_head(response.status, headers, extra)
@@ -59,6 +61,8 @@ class Responder:
         await self._transport.send(head + body if len(body) <= self._limits.stream_buffer_bytes else head)
         if len(body) > self._limits.stream_buffer_bytes:
             await self._transport.send(body)
+        for piece in pieces:
+            await self._transport.send(piece)
 
     async def stream(self, request: HttpRequest, response: StreamResponse, close: bool) -> bool:
         """A streamed answer. False when it was broken off: the connection must then be cut."""

@@ -163,3 +163,19 @@ async def test_the_channel_gives_the_same(autojump_clock: trio.testing.MockClock
         assert quick(TESTER, api.request("list", "ConfigMap", "default")) is None
         assert quick(TESTER, api.request("get", "ConfigMap", "default", "none")) is None
     assert api.mailbox.at_once is None
+
+
+async def test_a_long_list_comes_in_pieces_that_make_the_same_list(autojump_clock: trio.testing.MockClock) -> None:
+    async with running_apiserver() as api:
+        face = await face_over(api)
+        meta = {"apiVersion": "v1", "kind": "ConfigMap"}
+        for number in range(300):
+            await api.create({**meta, "metadata": {"name": f"m{number:03}"}})
+        for path in (MAPS, "/api/v1/configmaps", f"{MAPS}?limit=280"):
+            answer = await face(get(path))
+            assert isinstance(answer, HttpResponse)
+            assert answer.pieces
+            whole = await api.send("list", "ConfigMap", "default", limit=280 if "limit" in path else 0)
+            assert b"".join(answer.pieces) == whole.body
+        for path in (f"{MAPS}?pretty=1", f"{MAPS}?labelSelector=a", f"{MAPS}?limit=20"):
+            assert not getattr(await face(get(path)), "pieces", None)
