@@ -5,12 +5,13 @@ They are imported with this module: starting a cluster shall be nothing but star
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from kube_actors.actors import Actor, System
-from kube_actors.client import Client
+from kube_actors.client import Client, ElectionConfig
 from kube_actors.controllers import ControllerManager, Options
 from kube_actors.controllers.manager import CERTIFICATES
 from kube_actors.controllers.tokens import Sign
@@ -18,7 +19,7 @@ from kube_actors.kubeproxy import KubeProxy, Locality
 from kube_actors.scheduler import Scheduler
 from netproxy.contract import Proxy
 
-from .config import ClusterConfig, ConfigError, seconds
+from .config import ClusterConfig, ConfigError, LeaderElectionConfig, seconds
 
 if TYPE_CHECKING:
     from kube_actors.controllers.certificates import Authority
@@ -28,6 +29,7 @@ PERIODS = {
     "podGcPeriod": "pod_gc_period",
     "podGcQuarantine": "pod_gc_quarantine",
     "namespaceRetry": "namespace_retry",
+    "legacyServiceAccountTokenCleanUpPeriod": "legacy_token_clean_up_period",
     "horizontalPodAutoscalerSyncPeriod": "horizontal_pod_autoscaler_sync_period",
     "horizontalPodAutoscalerCPUInitializationPeriod": "horizontal_pod_autoscaler_cpu_initialization_period",
     "horizontalPodAutoscalerInitialReadinessDelay": "horizontal_pod_autoscaler_initial_readiness_delay",
@@ -57,18 +59,44 @@ def certificates(client: Client, system: System, keys: Keys) -> Actor:
     )
 
 
-def controllers(client: Client, system: System, config: ClusterConfig, root_ca: str, keys: Keys | None = None) -> Actor:
+def controllers(
+    client: Client,
+    system: System,
+    config: ClusterConfig,
+    root_ca: str,
+    keys: Keys | None = None,
+    *,
+    rivals: bool = False,
+) -> Actor:
+    """The controllers; with rivals (other processes that may want to act too) they elect a leader by default."""
     wanted = config.controllers
+    elects = rivals if wanted.leader_election.leader_elect is None else wanted.leader_election.leader_elect
     options = Options(
         controllers=wanted.enabled,
         node_monitor_period=seconds(wanted.node_monitor_period, "controllers.nodeMonitorPeriod"),
         node_monitor_grace_period=seconds(wanted.node_monitor_grace_period, "controllers.nodeMonitorGracePeriod"),
+        cluster_cidr=wanted.cluster_cidr,
+        node_cidr_mask_size=wanted.node_cidr_mask_size,
         root_ca=root_ca,
+        election=_election(wanted.leader_election, system) if elects else None,
         authority=keys.authority if keys is not None else None,
         sign_token=keys.sign_token if keys is not None else None,
         **_periods(config),
     )
     return ControllerManager(client, system, options)
+
+
+def _election(wanted: LeaderElectionConfig, system: System) -> ElectionConfig:
+    """Whoever restarts gets a new identity, as kube-controller-manager's: his old lease has to run out."""
+    field = "controllers.leaderElection"
+    return ElectionConfig(
+        name=wanted.resource_name,
+        namespace=wanted.resource_namespace,
+        identity=f"{socket.gethostname()}_{system.entropy.uuid()}",
+        duration_seconds=seconds(wanted.lease_duration, f"{field}.leaseDuration"),
+        renew_deadline_seconds=seconds(wanted.renew_deadline, f"{field}.renewDeadline"),
+        retry_seconds=seconds(wanted.retry_period, f"{field}.retryPeriod"),
+    )
 
 
 def check_controllers(config: ClusterConfig) -> None:

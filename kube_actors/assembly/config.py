@@ -23,6 +23,9 @@ TierName = Literal["auto", "simulated", "loopback", "host"]
 COMPONENTS = ("scheduler", "controllers", "proxy", "cloud", "metrics")
 """What `--without` may leave out. The API server and the store are the cluster; nodes are left out by --nodes 0."""
 
+LEASE_JITTER = 1.2
+"""By how much a leader's retry period is stretched at most."""
+
 DEFAULT_SERVICE_RANGE = "10.96.0.0/16"
 DEFAULT_POD_RANGE = "10.244.0.0/16"
 DEFAULT_NODE_PORTS = "30000-32767"
@@ -72,12 +75,46 @@ class TokenConfig(Model, frozen=True, kw_only=True):
     uid: str = ""
 
 
+class LeaderElectionConfig(Model, frozen=True, kw_only=True):
+    """One of several processes acts, the one that holds a Lease; with kube-controller-manager's names and defaults.
+
+    leaderElect is on for components that run by themselves, and off for those of `up`, which have no rival.
+    """
+
+    leader_elect: bool | None = None
+    lease_duration: float | str = 15.0
+    renew_deadline: float | str = 10.0
+    retry_period: float | str = 2.0
+    resource_name: str = "kube-controller-manager"
+    resource_namespace: str = "kube-system"
+
+    def check(self, field: str) -> None:
+        duration = seconds(self.lease_duration, f"{field}.leaseDuration")
+        deadline = seconds(self.renew_deadline, f"{field}.renewDeadline")
+        retry = seconds(self.retry_period, f"{field}.retryPeriod")
+        if not deadline < duration:
+            raise ConfigError(
+                f"{field}.leaseDuration: {duration:g} s must be longer than renewDeadline, {deadline:g} s"
+            )
+        if not retry * LEASE_JITTER < deadline:
+            raise ConfigError(
+                f"{field}.renewDeadline: {deadline:g} s must be longer than retryPeriod with its jitter, "
+                f"{retry * LEASE_JITTER:g} s"
+            )
+        check_node_name(f"{field}.resourceName", self.resource_name)
+        check_node_name(f"{field}.resourceNamespace", self.resource_namespace)
+
+
 class ControllersConfig(Model, frozen=True, kw_only=True):
     """Which controllers run ("*", "name", "-name") and their periods, in seconds or as "8s", "1m30s"."""
 
     enabled: tuple[str, ...] = ("*",)
     node_monitor_period: float | str = 5.0
     node_monitor_grace_period: float | str = 50.0
+    leader_election: LeaderElectionConfig = LeaderElectionConfig()
+    cluster_cidr: str = DEFAULT_POD_RANGE
+    node_cidr_mask_size: int = 24
+    """What node-ipam-controller, where it is enabled by its name, gives nodes without a podCIDR."""
     periods: dict[str, float | str] = {}
 
 
@@ -180,6 +217,8 @@ class ClusterConfig(Model, frozen=True, kw_only=True):
                 raise ConfigError(f"tokens[{place}]: token and user must not be empty")
         seconds(self.controllers.node_monitor_period, "controllers.nodeMonitorPeriod")
         seconds(self.controllers.node_monitor_grace_period, "controllers.nodeMonitorGracePeriod")
+        self.controllers.leader_election.check("controllers.leaderElection")
+        _check_node_ranges(self.controllers)
         for name, period in self.controllers.periods.items():
             seconds(period, f"controllers.periods.{name}")
         _check_gates(self.feature_gates)
@@ -246,6 +285,16 @@ def _check_range(field: str, value: str) -> None:
         ipaddress.ip_network(value)
     except ValueError as error:
         raise ConfigError(f"{field}: {error}; a range looks like 10.96.0.0/16") from None
+
+
+def _check_node_ranges(config: ControllersConfig) -> None:
+    _check_range("controllers.clusterCidr", config.cluster_cidr)
+    network = ipaddress.ip_network(config.cluster_cidr)
+    if not network.prefixlen <= config.node_cidr_mask_size <= network.max_prefixlen:
+        raise ConfigError(
+            f"controllers.nodeCidrMaskSize: {config.node_cidr_mask_size} does not divide {config.cluster_cidr}; "
+            f"it must lie between {network.prefixlen} and {network.max_prefixlen}"
+        )
 
 
 def node_ports(config: ClusterConfig) -> tuple[int, int]:

@@ -39,7 +39,7 @@ def maker(name: str, client: Client, system: System, config: ClusterConfig) -> C
     """How to make a component by its name on the command line."""
     makers: dict[str, Callable[[], Actor]] = {
         "scheduler": lambda: components.scheduler(client, system),
-        "controllers": lambda: components.controllers(client, system, config, ""),
+        "controllers": lambda: components.controllers(client, system, config, "", rivals=True),
         "cloud": lambda: components.cloud(client, system),
     }
     return makers[name]

@@ -96,3 +96,15 @@ BINDER_PERIOD_SECONDS = 15.0
 
 EPHEMERAL_RETRY_SECONDS = 15.0
 """When a pod is looked at again whose claim's name somebody else has taken."""
+
+CLUSTER_CIDR = "10.244.0.0/16"
+NODE_CIDR_MASK = 24
+"""What nodes get their ranges of, where somebody asked for that."""
+
+NODE_RANGE_RETRY_SECONDS = 30.0
+"""When a node is looked at again that no range was left for."""
+
+LEGACY_TOKEN_SECONDS = 365 * 24 * 3600.0
+"""A token Secret that a controller made and nobody used for this long is marked, and after as long again deleted."""
+
+LEGACY_TOKEN_LOOK_SECONDS = 24 * 3600.0

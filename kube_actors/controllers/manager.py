@@ -46,7 +46,7 @@ _PATIENT = RestartPolicy(restart="always", limit=None)
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """controllers: "*" for all, a name for one, "-name" for not that one. Periods are in seconds.
+    """controllers: "*" for all that are on by default, a name for one, "-name" for not that one. Periods in seconds.
 
     root_ca is the PEM text that every namespace gets in ConfigMap kube-root-ca.crt; "" for none. Without sign_token
     nobody fills Secrets of type kubernetes.io/service-account-token, without authority nobody signs certificates.
@@ -64,6 +64,9 @@ class Options(Struct, frozen=True, kw_only=True):
     pod_gc_quarantine: float = limits.POD_GC_QUARANTINE_SECONDS
     terminated_pod_gc_threshold: int = limits.TERMINATED_POD_THRESHOLD
     namespace_retry: float = limits.NAMESPACE_RETRY_SECONDS
+    cluster_cidr: str = limits.CLUSTER_CIDR
+    node_cidr_mask_size: int = limits.NODE_CIDR_MASK
+    legacy_token_clean_up_period: float = limits.LEGACY_TOKEN_SECONDS
     horizontal_pod_autoscaler_sync_period: float = limits.HPA_SYNC_SECONDS
     horizontal_pod_autoscaler_tolerance: float = limits.HPA_TOLERANCE
     horizontal_pod_autoscaler_cpu_initialization_period: float = limits.HPA_CPU_INITIALIZATION_SECONDS
@@ -198,13 +201,22 @@ def known_controllers() -> tuple[str, ...]:
     return tuple(CONTROLLERS)
 
 
+def _absent(name: str) -> frozenset[str]:
+    """Controllers that may be named though there is no such: only to say that they shall not run."""
+    return rare.ELSEWHERE if name.startswith("-") else frozenset()
+
+
 def enabled(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The controllers that a list like ("*", "-x") switches on; ValueError for a name that is none."""
+    """The controllers that a list like ("*", "-x") switches on; "*" is all those that are on by default.
+
+    Raises ValueError for a name that is none.
+    """
     known = known_controllers()
     for name in names:
-        if name != "*" and name.removeprefix("-") not in known:
+        if name != "*" and name.removeprefix("-") not in known and name.removeprefix("-") not in _absent(name):
             raise ValueError(f"{name.removeprefix('-')!r} is not in the list of known controllers")
-    return tuple(name for name in known if f"-{name}" not in names and (name in names or "*" in names))
+    usual = set(known) - rare.OFF_BY_DEFAULT if "*" in names else set()
+    return tuple(name for name in known if f"-{name}" not in names and (name in names or name in usual))
 
 
 class ControllerManager:
