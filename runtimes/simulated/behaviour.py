@@ -3,8 +3,9 @@
 Pure. A behaviour is chosen, the first that applies: by the environment variable SIMULATED_BEHAVIOUR, by an annotation
 of the container or of its sandbox (`simulated.kube-actors/CONTAINER` or `simulated.kube-actors/behaviour`), each
 holding the behaviour as JSON, then by the script's table of images. What is said nowhere is the default: it pulls
-and starts at once, runs its command if that is one which the simulation can run (see `shell`), else for ever; commands
-executed in it succeed; it ends at once with 0 on TERM, as a well-behaved server does.
+and starts at once, runs its command if that is one which the simulation can run (see `shell`), else for ever; its
+probes' and hooks' commands succeed, while a command that somebody executes by hand is run by the shell or does not
+exist; it ends at once with 0 on TERM, as a well-behaved server does.
 """
 
 from __future__ import annotations

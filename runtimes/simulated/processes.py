@@ -8,6 +8,7 @@ It decides nothing about records: ends go through `SimulatedRuntime.end`.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from runtimes.contract import (
     WrongState,
 )
 from runtimes.simulated import serving, shell
-from runtimes.simulated.behaviour import DEFAULT_PORT, declared_ports
+from runtimes.simulated.behaviour import DEFAULT_PORT, Outcome, declared_ports
 from runtimes.simulated.containers import SimulatedContainer
 from runtimes.simulated.streams import SimulatedSession
 
@@ -157,45 +158,76 @@ async def _terminate(runtime: SimulatedRuntime, container: SimulatedContainer) -
 async def execute(
     runtime: SimulatedRuntime, container: SimulatedContainer, command: tuple[str, ...], session: SimulatedSession
 ) -> None:
-    """The task behind an exec session."""
+    """The task behind an exec session: somebody asks by name, so what is not there fails as on a real engine."""
     code: int | None = None
+    around = _surroundings(runtime, container)
+    around.terminal = session.tty
+    process = trio.CancelScope()
+
+    def interrupt() -> bool:
+        if around.interactive and around.foreground is None:
+            return False
+        (around.foreground or process).cancel()
+        return True
+
+    session.interrupt = interrupt
+
+    async def run() -> int:
+        outcome = _scripted(container, command)
+        with process:
+            if outcome is not None:
+                return await _play(outcome, session)
+            return await shell.run_or_say_why(command, around, session)
+        return shell.INTERRUPTED
+
     try:
         with session.scope:
-            code = await _run_until_end(runtime, container, command, session)
+            code = await _run_until_end(container, run)
     finally:
         gone = WrongState("the container ended before the command did") if container.state != "running" else None
         session.end(EXIT_KILLED if code is None and gone is None else code, gone if code is None else None)
 
 
-async def _run_until_end(
-    runtime: SimulatedRuntime, container: SimulatedContainer, command: tuple[str, ...], pipes: shell.Pipes
-) -> int | None:
+async def _run_until_end(container: SimulatedContainer, run: Callable[[], Awaitable[int]]) -> int | None:
     """The command's exit code; None if the container ended first."""
     code: int | None = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_cancel_at_end, container, nursery.cancel_scope)
-        code = await _run_one(runtime, container, command, pipes)
+        code = await run()
         nursery.cancel_scope.cancel()
     return code
 
 
-async def _run_one(
-    runtime: SimulatedRuntime, container: SimulatedContainer, command: tuple[str, ...], pipes: shell.Pipes
-) -> int:
-    outcome = container.choose().commands.get(" ".join(command))
-    if outcome is not None:
-        if outcome.seconds:
-            await trio.sleep(outcome.seconds)
-        if outcome.stdout:
-            await pipes.write(STDOUT, outcome.stdout.encode())
-        if outcome.stderr:
-            await pipes.write(STDERR, outcome.stderr.encode())
-        return outcome.exit_code
-    if not shell.supports(command):
-        return 0  # a program whose inside is unknown succeeds in silence; scripts say otherwise
+def _surroundings(runtime: SimulatedRuntime, container: SimulatedContainer) -> shell.Surroundings:
     around = container.surroundings()
     around.kill = partial(signal, runtime, container)
-    return await shell.run_command(command, around, pipes)
+    return around
+
+
+def _scripted(container: SimulatedContainer, command: tuple[str, ...]) -> Outcome | None:
+    return container.choose().commands.get(" ".join(command))
+
+
+async def _play(outcome: Outcome, pipes: shell.Pipes) -> int:
+    if outcome.seconds:
+        await trio.sleep(outcome.seconds)
+    if outcome.stdout:
+        await pipes.write(STDOUT, outcome.stdout.encode())
+    if outcome.stderr:
+        await pipes.write(STDERR, outcome.stderr.encode())
+    return outcome.exit_code
+
+
+async def _run_check(
+    runtime: SimulatedRuntime, container: SimulatedContainer, command: tuple[str, ...], pipes: shell.Pipes
+) -> int:
+    """A probe or a hook. Which programs an image holds is not known: one without a script succeeds in silence."""
+    outcome = _scripted(container, command)
+    if outcome is not None:
+        return await _play(outcome, pipes)
+    if not shell.supports(command):
+        return 0
+    return await shell.run_command(command, _surroundings(runtime, container), pipes)
 
 
 class _Collected:
@@ -223,7 +255,7 @@ async def execute_sync(
     with trio.CancelScope() as scope:
         if timeout_seconds is not None:
             scope.deadline = trio.current_time() + timeout_seconds
-        code = await _run_until_end(runtime, container, command, pipes)
+        code = await _run_until_end(container, partial(_run_check, runtime, container, command, pipes))
     if scope.cancelled_caught:
         raise TimedOut(f"command {command[0]!r} timed out after {timeout_seconds:g} s")
     if code is None:

@@ -18,7 +18,11 @@ from runtimes.contract import STDERR, STDOUT, Mount
 from runtimes.simulated import syntax
 from runtimes.simulated.syntax import Unsupported
 
-__all__ = ["ShellExit", "Surroundings", "Unsupported", "run_command", "supports"]
+__all__ = ["INTERRUPTED", "ShellExit", "Surroundings", "Unsupported", "run_command", "run_or_say_why", "supports"]
+
+INTERRUPTED = 130
+_NOT_EXECUTABLE = 126
+_NOT_FOUND = 127
 
 _LEAST_LOOP_SECONDS = 0.001  # a loop without a sleep in it must not stop virtual time
 _MAX_FILE_BYTES = 1 << 20
@@ -60,6 +64,10 @@ class Surroundings:
         self.user = user
         self.traps: dict[str, str] = {}
         self.kill: Callable[[str], None] | None = None
+        self.terminal = False
+        self.interactive = False
+        self.foreground: trio.CancelScope | None = None
+        """What an interactive shell is running; Ctrl-C ends it and not the shell."""
 
     def resolve(self, path: str) -> str:
         joined = path if path.startswith("/") else f"{self.directory.rstrip('/')}/{path}"
@@ -175,7 +183,33 @@ async def run_command(command: Sequence[str], around: Surroundings, pipes: Pipes
         return ending.code
 
 
+async def run_or_say_why(command: Sequence[str], around: Surroundings, pipes: Pipes) -> int:
+    """Run what somebody asked for by name. What is not there fails as on a real engine, with 127 or 126."""
+    if command[0] not in _SHELLS and _base(command[0]) not in _COMMANDS:
+        name = command[0]
+        if around.read_file(name) is not None:
+            await pipes.write(STDERR, f'exec: "{name}": permission denied\n'.encode())
+            return _NOT_EXECUTABLE
+        why = f"stat {name}: no such file or directory" if "/" in name else "executable file not found in $PATH"
+        await pipes.write(STDERR, f'exec: "{name}": {why}\n'.encode())
+        return _NOT_FOUND
+    try:
+        return await _run_words(list(command), around, pipes)
+    except ShellExit as ending:
+        return ending.code
+    except Unsupported as error:
+        return await _beyond(error, pipes)
+
+
+async def _beyond(error: Unsupported, pipes: Pipes) -> int:
+    await pipes.write(STDERR, f"sh: {error}: this simulated shell cannot do that\n".encode())
+    return _NOT_EXECUTABLE
+
+
 async def _run_words(words: list[str], around: Surroundings, pipes: Pipes) -> int:
+    if words[0] not in _SHELLS and _base(words[0]) not in _COMMANDS:
+        await pipes.write(STDERR, f"sh: {words[0]}: not found\n".encode())
+        return _NOT_FOUND
     if words[0] in _SHELLS:
         script = _script_of(words)
         try:
@@ -187,8 +221,7 @@ async def _run_words(words: list[str], around: Surroundings, pipes: Pipes) -> in
     return await _COMMANDS[_base(words[0])](words[1:], around, pipes)
 
 
-async def _run_sequence(sequence: syntax.Sequence, around: Surroundings, pipes: Pipes) -> int:
-    code = 0
+async def _run_sequence(sequence: syntax.Sequence, around: Surroundings, pipes: Pipes, code: int = 0) -> int:
     for step in sequence.steps:
         if (step.when == "&&" and code != 0) or (step.when == "||" and code == 0):
             continue
@@ -283,26 +316,39 @@ class _ToFile:
 
 
 async def _interactive(around: Surroundings, pipes: Pipes) -> int:
-    """A shell that reads lines from its input until that ends."""
+    """A shell that reads lines from its input until that ends; on a terminal it asks for each."""
     buffer = b""
     code = 0
     ended = False
+    around.interactive = True
     while not ended:
+        if around.terminal and not buffer:
+            await pipes.write(STDOUT, f"{around.directory} {'#' if around.user == 'root' else '$'} ".encode())
         data = await pipes.read()
         ended = not data
+        if b"\x03" in data:  # Ctrl-C takes back what was typed
+            buffer, data = b"", data.rpartition(b"\x03")[2]
+            if not data:
+                continue
         buffer += data.replace(b"\r", b"\n") or b"\n"
         *lines, buffer = buffer.split(b"\n")
         for line in lines:
-            try:
-                sequence = syntax.parse(line.decode("utf-8", "replace"))
-                _check(sequence)
-            except Unsupported as error:
-                await pipes.write(STDERR, f"sh: {error}: not found in this simulation\n".encode())
-                code = 127
-                continue
-            if sequence.steps:
-                code = await _run_sequence(sequence, around, pipes)
+            code = await _run_line(line.decode("utf-8", "replace"), code, around, pipes)
     return code
+
+
+async def _run_line(line: str, before: int, around: Surroundings, pipes: Pipes) -> int:
+    try:
+        sequence = syntax.parse(line)
+        if not sequence.steps:
+            return before
+        with trio.CancelScope() as around.foreground:
+            return await _run_sequence(sequence, around, pipes, before)
+    except Unsupported as error:
+        return await _beyond(error, pipes)
+    finally:
+        around.foreground = None
+    return INTERRUPTED
 
 
 Command = Callable[[list[str], Surroundings, Pipes], Awaitable[int]]

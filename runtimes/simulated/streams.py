@@ -89,7 +89,9 @@ class SimulatedSession(ExecSession):
     """One executed command. The engine runs it in a task and gives it this object's inner side, `pipes`."""
 
     def __init__(self, *, tty: bool, stdin: bool) -> None:
-        self._tty = tty
+        self.tty = tty
+        self.interrupt: Callable[[], bool] = lambda: False
+        """Ctrl-C on the session's terminal; False when nothing runs that it would end."""
         self._input_send, self._input = trio.open_memory_channel[bytes](limits.SIMULATED_STREAM_CHUNKS)
         self._output_send, self._output = trio.open_memory_channel[tuple[int, bytes]](limits.SIMULATED_STREAM_CHUNKS)
         if not stdin:
@@ -107,14 +109,14 @@ class SimulatedSession(ExecSession):
             data = await self._input.receive()
         except (trio.EndOfChannel, trio.ClosedResourceError):
             return b""
-        if self._tty:
+        if self.tty:
             if data == b"\x04":
                 return b""
-            await self.write(STDOUT, data.replace(b"\r", b"\n"))  # a terminal shows what is typed
+            await self.write(STDOUT, data.replace(b"\x03", b"").replace(b"\r", b"\n"))  # a terminal shows what is typed
         return data
 
     async def write(self, stream: int, data: bytes) -> None:
-        if self._tty:
+        if self.tty:
             stream, data = STDOUT, data.replace(b"\n", b"\r\n")
         try:
             await self._output_send.send((stream, data))
@@ -130,6 +132,13 @@ class SimulatedSession(ExecSession):
     # The caller's side.
 
     async def send_stdin(self, data: bytes) -> None:
+        if self.tty and b"\x03" in data:
+            await self.write(STDOUT, b"^C\n")
+            data = data.rpartition(b"\x03")[2]
+            if not self.interrupt():
+                data = b"\x03" + data
+            if not data:
+                return
         try:
             await self._input_send.send(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):

@@ -208,6 +208,69 @@ async def test_a_crash_from_outside(runtime: SimulatedRuntime) -> None:
 
 
 @VIRTUAL_TIME
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        (["nope", "-x"], 127, 'exec: "nope": executable file not found in $PATH\n'),
+        (["/no/such"], 127, 'exec: "/no/such": stat /no/such: no such file or directory\n'),
+        (["sh", "-c", "echo first; nope; echo $?"], 0, "first\nsh: nope: not found\n127\n"),
+        (["sh", "-c", "nope"], 127, "sh: nope: not found\n"),
+        (["sh", "-c", "echo a | cat"], 126, "sh: cannot read '| cat': this simulated shell cannot do that\n"),
+        (["sh", "script.sh"], 126, "sh: a script file: this simulated shell cannot do that\n"),
+        (["sh", "-c", "touch /x; /x"], 127, "sh: /x: not found\n"),
+    ],
+)
+async def test_what_somebody_executes_and_is_not_there_fails(
+    runtime: SimulatedRuntime, command: list[str], code: int, said: str
+) -> None:
+    identity = await make(runtime)
+    async with await runtime.exec(identity, command) as session:
+        output = b""
+        while (chunk := await session.receive()) is not None:
+            output += chunk[1]
+        assert (await session.exit_code(), output.decode()) == (code, said)
+
+
+@VIRTUAL_TIME
+async def test_a_shell_on_a_terminal_asks_and_ctrl_c_ends_what_it_runs(runtime: SimulatedRuntime) -> None:
+    identity = await make(runtime)
+    async with await runtime.exec(identity, ["sh"], tty=True, stdin=True) as session:
+        seen = b""
+
+        async def until(text: bytes) -> None:
+            nonlocal seen
+            with trio.fail_after(5):
+                while text not in seen:
+                    chunk = await session.receive()
+                    assert chunk is not None, seen
+                    seen += chunk[1]
+            seen = seen.partition(text)[2]
+
+        await until(b"/ # ")
+        await session.send_stdin(b"cd /tmp; nope\r")
+        await until(b"sh: nope: not found\r\n/tmp # ")
+        await session.send_stdin(b"echo $?; sleep 1000\r")
+        await until(b"127\r\n")
+        await session.send_stdin(b"\x03")
+        await until(b"^C\r\n/tmp # ")
+        await session.send_stdin(b"exit 9")
+        await until(b"exit 9")
+        await session.send_stdin(b"\x03")
+        await until(b"^C\r\n/tmp # ")
+        await session.send_stdin(b"exit 5\r")
+        assert await session.exit_code() == 5
+
+
+@VIRTUAL_TIME
+async def test_ctrl_c_ends_a_command_on_a_terminal(runtime: SimulatedRuntime) -> None:
+    identity = await make(runtime)
+    async with await runtime.exec(identity, ["sleep", "1000"], tty=True, stdin=True) as session:
+        await trio.testing.wait_all_tasks_blocked()
+        await session.send_stdin(b"\x03")
+        assert await session.exit_code() == 130
+
+
+@VIRTUAL_TIME
 async def test_an_exec_ends_with_its_container(runtime: SimulatedRuntime) -> None:
     identity = await make(runtime)
     async with await runtime.exec(identity, ["sleep", "1000"]) as session:
