@@ -16,15 +16,14 @@ from msgspec import Struct
 from kube_actors.actors import RestartPolicy, Supervisor, System, open_supervisor
 from kube_actors.client import Client, HTTPConfig, HTTPTransport
 from kube_actors.kubelet import NodeActor, NodeServer
-from kube_actors.kubelet import NodeConfig as KubeletConfig
 from kube_actors.kubeproxy import Locality
 from netproxy.addresses import open_proxy
 
 from . import addresses, components, engines
-from .config import AddressConfig, check_node_name
+from .config import AddressConfig, NodeConfig, check_node_name
 from .enrolling import enrol
 from .host import host_address
-from .nodes import cluster_id, dialer_for
+from .kubelets import cluster_id, maker_of, settings_of
 from .nodetoken import NodeToken, read_token
 from .pki import Pki
 from .reaching import Tell, check_url, client_of, first_contact
@@ -66,7 +65,8 @@ async def run_node(config: JoinConfig, tell: Tell) -> None:
         transport = await stack.enter_async_context(HTTPTransport(server, system.entropy))
         client = client_of(transport, config.server, tell, system)
         await first_contact(client, config.server, f"the token in {config.token_file}")
-        pair = await enrol(client, config.name, system, _pair_directory(config, token))
+        # What goes wrong here ends this process with its one line, and need not be told before.
+        pair = await enrol(Client(transport), config.name, system, _pair_directory(config, token))
         own = HTTPConfig(server=config.server, ca=token.ca, client_certificate=pair.certificate, client_key=pair.key)
         transport = await stack.enter_async_context(HTTPTransport(own, system.entropy))
         client = client_of(transport, config.server, tell, system)
@@ -112,19 +112,15 @@ async def start_node(
         key=own.key,
         client_ca=token.ca,
     )
-    settings = KubeletConfig(
-        name=config.name,
+    settings = settings_of(
+        NodeConfig(name=config.name),
+        real=runtimes.real,
+        data_dir=Path(config.data_dir),
+        address=address,
         cluster=await cluster_id(client),
         kubelet_port=server.port,
-        addresses=(address,),
-        data_dir=str(Path(config.data_dir) / "nodes" / config.name) if runtimes.real else "",
     )
-    runtime = runtimes.of(0)
-    dialer = dialer_for(runtime, "simulated")
-
-    def make() -> NodeActor:
-        return NodeActor(system, client, runtime, settings, dialer=dialer)
-
+    make = maker_of(system, lambda: client, runtimes.of(0), settings, "simulated")
     child = supervisor.start(f"node/{config.name}", make, PATIENT)
     server.node = lambda: child.actor if isinstance(child.actor, NodeActor) else None
     supervisor.start("kubelet/https", lambda: server, RestartPolicy(restart="never"))

@@ -9,7 +9,6 @@ import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import trio
 
@@ -17,20 +16,17 @@ from kube_actors.actors import Child, RestartPolicy, Supervisor, System
 from kube_actors.api import codec, errors
 from kube_actors.api.messages import UserInfo
 from kube_actors.api.node_messages import NodeEndpoint, NodeGateway, NodeService
-from kube_actors.api.types.core_v1 import Node, Pod, Service, Taint
+from kube_actors.api.types.core_v1 import Node, Pod, Service
 from kube_actors.client import Client, Informer
-from kube_actors.kubelet import Dialer, NodeActor, RemoteNodes, RuntimeDialer, ScriptedNodes, ScriptRules, SharedFeed
+from kube_actors.kubelet import NodeActor, RemoteNodes, ScriptedNodes, ScriptRules, SharedFeed
 from kube_actors.kubelet import NodeConfig as KubeletConfig
-from netproxy.addresses import Tier
-from runtimes.contract import Runtime
-from runtimes.simulated import SimulatedRuntime
 from runtimes.simulated.addresses import AddressPool
 
 from . import identity
 from .addresses import Addresses
 from .config import ClusterConfig, ConfigError, NodeConfig, seconds
 from .engines import Engines
-from .host import host_address
+from .kubelets import cluster_id, maker_of, settings_of
 
 PATIENT = RestartPolicy(restart="always", limit=None)
 ClientAs = Callable[[UserInfo], Client]
@@ -40,8 +36,6 @@ NOT_READY = "node.kubernetes.io/not-ready"
 
 CLEAR_SECONDS = 60.0
 """How long the engine may take to remove everything when a cluster stops."""
-
-SIMULATED_CAPACITY = {"cpu": "16", "memory": "64Gi", "pods": "110"}
 
 
 class Nodes:
@@ -133,30 +127,28 @@ class Nodes:
         return ScriptedNodes(self._system, client, rules, nodes, pods, AddressPool(self._addresses.scripted))
 
     def _scripted_settings(self, node: NodeConfig) -> KubeletConfig:
-        return _settings_of(node, dict(SIMULATED_CAPACITY), addresses=("127.0.0.1",))
+        return settings_of(node, real=False)
 
     def _maker(
         self, place: int, node: NodeConfig, client_as: ClientAs, feed: SharedFeed, data_dir: Path | None
     ) -> Callable[[], NodeActor]:
-        settings = self._settings(place, node, data_dir)
-        runtime = self._engines.of(place)
-        dialer = dialer_for(runtime, self._addresses.tier)
-
-        def make() -> NodeActor:
-            client = client_as(identity.node(node.name))
-            return NodeActor(self._system, client, runtime, settings, feed=feed, services=self._services, dialer=dialer)
-
-        return make
-
-    def _settings(self, place: int, node: NodeConfig, data_dir: Path | None) -> KubeletConfig:
         ranges = self._addresses.pod_ranges
-        return _settings_of(
+        settings = settings_of(
             node,
-            {} if self._engines.real else dict(SIMULATED_CAPACITY),
+            real=self._engines.real,
+            data_dir=data_dir,
             cluster=self._cluster,
-            addresses=(host_address() if self._engines.real else "127.0.0.1",),
             pod_cidrs=(ranges[place],) if ranges else (),
-            data_dir=str(data_dir / "nodes" / node.name) if data_dir is not None and self._engines.real else "",
+        )
+        who = identity.node(node.name)
+        return maker_of(
+            self._system,
+            lambda: client_as(who),
+            self._engines.of(place),
+            settings,
+            self._addresses.tier,
+            feed=feed,
+            services=self._services,
         )
 
     async def ready(self, client: Client, seconds: float, *, untainted: bool) -> None:
@@ -197,30 +189,6 @@ class Nodes:
             async with trio.open_nursery() as nursery:
                 for make in self._makers.values():
                     nursery.start_soon(make().clear)
-
-
-def _settings_of(node: NodeConfig, capacity: dict[str, str], **more: Any) -> KubeletConfig:
-    """What a node of the configuration is told about itself."""
-    return KubeletConfig(
-        name=node.name,
-        labels=node.labels,
-        annotations=node.annotations,
-        taints=tuple(Taint(key=t.key, value=t.value or None, effect=t.effect) for t in node.taints),
-        capacity=capacity | {name: str(amount) for name, amount in node.capacity.items()},
-        **more,
-    )
-
-
-async def cluster_id(client: Client) -> str:
-    """What tells this cluster from others: the UID of its namespace kube-system."""
-    return str((await client.get("Namespace", "kube-system")).metadata.uid)
-
-
-def dialer_for(runtime: Runtime, tier: Tier) -> Dialer | None:
-    """How probes reach the pods of a runtime; None for real sockets."""
-    if tier == "simulated" and isinstance(runtime, SimulatedRuntime):
-        return RuntimeDialer(runtime.http_get)
-    return None
 
 
 def _is_tainted(node: Node) -> bool:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import trio
 
 from kube_actors.actors import System
+from kube_actors.api import errors
 from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import Answer, AnyRequest, ByteStream, EventStream, Request, Session
 from kube_actors.client import Client, HTTPTransport, TransportError, Unavailable
@@ -26,11 +27,16 @@ LONGEST_PAUSE_SECONDS = 5.0
 """Pause between two tries of the first contact; it doubles from the one to the other."""
 
 REFUSED = 401
+FORBIDDEN = 403
 REFUSED_TEXT = "it does not accept our credentials (401 Unauthorized)"
 
 
 class Told:
-    """A transport that tells, once for each change, that its server is away, refuses our credentials, or is back."""
+    """A transport that tells, once for each change, that its server is away, refuses our credentials, or is back.
+
+    What we are not allowed to do is told once for each kind of request: whoever asks goes on asking, and nobody else
+    would ever hear of it.
+    """
 
     def __init__(self, inner: HTTPTransport, server: str, tell: Tell) -> None:
         self._inner = inner
@@ -38,33 +44,38 @@ class Told:
         self._tell = tell
         self._trouble = ""
         self._met = False
+        self._forbidden: set[tuple[str, ...]] = set()
 
     async def send(self, request: AnyRequest) -> Answer:
-        with self._noted():
+        with self._noted(request):
             answer = await self._inner.send(request)
         self._note(REFUSED_TEXT if answer.status == REFUSED else "")
+        if answer.status == FORBIDDEN:
+            self._note_forbidden(request, errors.decode(answer.status, answer.body).message)
+        elif self._forbidden:
+            self._forbidden.discard(_kind_of(request))
         return answer
 
     async def open_watch(self, request: Request) -> EventStream:
-        with self._noted():
+        with self._noted(request):
             opened = await self._inner.open_watch(request)
         self._note("")
         return opened
 
     async def open_stream(self, request: AnyRequest) -> ByteStream:
-        with self._noted():
+        with self._noted(request):
             opened = await self._inner.open_stream(request)
         self._note("")
         return opened
 
     async def open_session(self, request: Request) -> Session:
-        with self._noted():
+        with self._noted(request):
             opened = await self._inner.open_session(request)
         self._note("")
         return opened
 
     @contextmanager
-    def _noted(self) -> Iterator[None]:
+    def _noted(self, request: AnyRequest) -> Iterator[None]:
         try:
             yield
         except Unavailable as error:
@@ -72,7 +83,18 @@ class Told:
             raise
         except ApiError as error:
             self._note(REFUSED_TEXT if error.code == REFUSED else "")
+            if error.code == FORBIDDEN:
+                self._note_forbidden(request, error.message)
             raise
+
+    def _note_forbidden(self, request: AnyRequest, message: str) -> None:
+        # Admission says 403 too, of objects; that is for whoever made them.
+        if not self._met or 'User "' not in message or '" cannot ' not in message:
+            return
+        kind = _kind_of(request)
+        if kind not in self._forbidden:
+            self._forbidden.add(kind)
+            self._tell(f"{self._server}: 403 {message}; trying again")
 
     def _note(self, trouble: str) -> None:
         self._met = self._met or not trouble
@@ -117,6 +139,13 @@ def client_of(transport: HTTPTransport, server: str, tell: Tell, system: System)
         tell(line)
 
     return Client(Told(transport, server, note))
+
+
+def _kind_of(request: AnyRequest) -> tuple[str, ...]:
+    """What a permission is about; requests that differ in names alone are one kind."""
+    if isinstance(request, Request):
+        return (request.verb, request.group, request.resource, request.subresource)
+    return ("raw", request.path)
 
 
 def check_url(server: str) -> None:

@@ -1,9 +1,13 @@
 """TLS contexts from PEM bytes: 1.2 and newer, HTTP/1.1 by ALPN.
 
 A client certificate is asked for, not demanded. One that no given authority has signed ends the handshake with
-the alert `unknown_ca`: the standard library verifies inside OpenSSL and offers no hook to accept such a
-certificate and look at it later. One that has expired or is not valid yet does pass (OpenSSL is told not to
-look at dates), so that whoever authenticates can answer 401 with the reason; PeerCertificate carries the dates.
+the alert `unknown_ca`, where kube-apiserver lets it pass and answers 401. We leave that difference: the standard
+library asks for a certificate only when OpenSSL is to verify it, and has no hook for the verdict; to trust every
+authority in order to look later, one would have to know them all. pyOpenSSL has the hook, for the price of another
+dependency beneath every byte of every connection, through cffi, and of verifying chains ourselves: a whole class of
+mistakes for the sake of one error's form. A client learns the cause either way. A certificate that has expired or is
+not valid yet does pass (OpenSSL is told not to look at dates), so that whoever authenticates can answer 401 with the
+reason; PeerCertificate carries the dates.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Ways:
         self.kind = _chosen[-1]
         self._server = server
         self._nursery = nursery
-        self._wires: Wires | None = None
+        self.wires: Wires | None = None
         self._authenticator = Authenticator(server.system.clock)
         self._given = 0
 
@@ -78,11 +78,11 @@ class Ways:
         return HTTPTransport(config, entropy, dial=self._open())
 
     def _open(self) -> Wires:
-        if self._wires is None:
+        if self.wires is None:
             access = self._server.core.access
             access.authenticator = self._authenticator
             face = HttpFace(self._server.handle, access, self._server.system, self._server.at_once)
             server = HttpServer(face, (), at_once=face.at_once)
             self._nursery.start_soon(server.run)
-            self._wires = Wires(server, self._nursery, Limits())
-        return self._wires
+            self.wires = Wires(server, self._nursery, Limits())
+        return self.wires
