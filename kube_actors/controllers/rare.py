@@ -45,6 +45,8 @@ def _legacy_tokens(options: Options) -> Controller[Any]:
 
 CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "job-controller": _loaded("job", "Jobs"),
+    "cronjob-controller": _loaded("cronjob", "CronJobs"),
+    "ttl-after-finished-controller": _loaded("ttlafterfinished", "FinishedJobs"),
     "resourceclaim-controller": _loaded("resourceclaims", "ResourceClaims"),
     "persistentvolume-binder-controller": _binder,
     "persistentvolume-expander-controller": _loaded("expansion", "VolumeExpansion"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from kube_actors.api import cron
 from kube_actors.api import field_errors as fields
-from kube_actors.apiserver.strategies import checks, cron, pod_validation
+from kube_actors.apiserver.strategies import checks, pod_validation
 from kube_actors.apiserver.strategies.checks import JSONObject, Problems
 from kube_actors.apiserver.strategies.job_status import index_problem
 
@@ -217,13 +218,12 @@ def cron_job(obj: JSONObject) -> Problems:
     if not schedule:
         found.append(fields.required("spec.schedule"))
     else:
+        problem = cron.problem(schedule)
+        if problem:
+            found.append(fields.invalid("spec.schedule", schedule, problem))
         if "TZ" in schedule:
             text = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
             found.append(fields.invalid("spec.schedule", schedule, text))
-        else:
-            problem = cron.problem(schedule)
-            if problem:
-                found.append(fields.invalid("spec.schedule", schedule, problem))
     found += checks.not_negative(spec.get("startingDeadlineSeconds"), "spec.startingDeadlineSeconds")
     policy = spec.get("concurrencyPolicy", "")
     found += checks.one_of(policy, ("Allow", "Forbid", "Replace"), "spec.concurrencyPolicy", required=True)
