@@ -143,7 +143,7 @@ def _ask(observed: Observed, course: _Course) -> Plan:
         if outcome.error is not None:
             return _finish(course, ())
         fresh = outcome.results[-1] if unknown else found
-        gone = [ref.uid for ref, job in zip(missing, outcome.results, strict=False) if job is None]
+        gone = [ref.uid or "" for ref, job in zip(missing, outcome.results, strict=False) if job is None]
         return _take_stock(observed, course, fresh, gone)
 
     return Plan(actions=tuple(reads), then=then) if reads else then(Outcome())
