@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 
 from kube_actors.api import conditions, selectors
 from kube_actors.api.owners import controller_of
+from kube_actors.api.selectors import Selector
 from kube_actors.api.types.apps_v1 import Deployment, ReplicaSet
 from kube_actors.api.types.core_v1 import Pod
 from kube_actors.api.types.meta_v1 import LabelSelector
@@ -35,11 +36,11 @@ from .contract import (
     Source,
     Told,
     Update,
-    orphans_of,
     own_key,
     owner_key,
 )
 from .rollout import replicas_of
+from .selection import by_selector, keys_selecting, selected_orphans
 
 _NO_LIMIT = 2**31 - 1
 
@@ -353,6 +354,10 @@ def _key(obj: Deployment | ReplicaSet) -> str:
     return f"{obj.metadata.namespace}/{obj.metadata.name}"
 
 
+def _selector(deployment: Deployment) -> Selector:
+    return selectors.compile_selector(deployment.spec.selector)
+
+
 class Deployments:
     """The Deployment controller."""
 
@@ -362,7 +367,7 @@ class Deployments:
 
     def sources(self) -> tuple[Source, ...]:
         return (
-            Source(kind=Deployment, keys=own_key),
+            Source(kind=Deployment, keys=own_key, indexes=(by_selector(_selector),)),
             Source(kind=ReplicaSet, keys=self._keys_of_set, indexes=(BY_OWNER,)),
             Source(kind=Pod, change=self._keys_of_pod, indexes=(BY_OWNER,)),
         )
@@ -373,11 +378,7 @@ class Deployments:
     def _keys_of_set(self, rs: ReplicaSet, caches: Caches) -> Iterable[str]:
         if controller_of(rs) is not None:
             return owner_key("Deployment")(rs, caches)
-        return [
-            _key(deployment)
-            for deployment in caches.list(Deployment, rs.metadata.namespace)
-            if selectors.compile_selector(deployment.spec.selector).matches(rs.metadata.labels)
-        ]
+        return keys_selecting(caches, Deployment, _selector, rs)
 
     def _keys_of_pod(self, old: Pod | None, new: Pod | None, caches: Caches) -> Iterable[str]:
         """A pod that is gone may be the last one that a Recreate waits for."""
@@ -402,13 +403,9 @@ class Deployments:
         deployment = caches.get(Deployment, key)
         if deployment is None:
             return None
-        selector = selectors.compile_selector(deployment.spec.selector)
+        selector = _selector(deployment)
         own = caches.by_index(ReplicaSet, OWNER_INDEX, deployment.metadata.uid)
-        orphans = [
-            rs
-            for rs in caches.by_index(ReplicaSet, OWNER_INDEX, orphans_of(deployment.metadata.namespace))
-            if selector.matches(rs.metadata.labels)
-        ]
+        orphans = selected_orphans(caches, ReplicaSet, deployment.metadata.namespace, selector)
         running: frozenset[str] = frozenset()
         if not rollout.is_rolling(deployment):
             running = frozenset(

@@ -12,6 +12,13 @@ PATIENCE_SECONDS = 0.03
 BURST_REPLICAS = 500
 """Pods that one look at a ReplicaSet creates or deletes at most."""
 
+BURST_DAEMONS = 250
+"""Pods that one look at a DaemonSet creates at most, and deletes at most."""
+
+FAILED_DAEMON_SECONDS = 1.0
+FAILED_DAEMON_MAX_SECONDS = 15 * 60.0
+"""How long a daemon's failed pod stands before it is replaced: doubled with every failure on that node."""
+
 SLOW_START_INITIAL = 1
 """Size of the first group of creations; it doubles as long as they succeed."""
 

@@ -20,6 +20,7 @@ from .aggregation import ClusterRoleAggregation
 from .caches import SharedCaches
 from .collector import CollectorFeed, GarbageCollector
 from .contract import Controller
+from .daemonset import DaemonSets
 from .deployment import Deployments
 from .disruption import Disruptions
 from .endpoints import EndpointsObjects
@@ -149,6 +150,7 @@ CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "deployment-controller": lambda options: Deployments(),
     "replicaset-controller": lambda options: ReplicaSets(),
     "replicationcontroller-controller": lambda options: ReplicationControllers(),
+    "daemonset-controller": lambda options: DaemonSets(),
     "statefulset-controller": lambda options: StatefulSets(options.max_unavailable_stateful_set),
     "endpointslice-controller": lambda options: EndpointSlices(),
     "endpointslice-mirroring-controller": lambda options: Mirroring(),
@@ -178,6 +180,7 @@ CONTROLLERS |= rare.CONTROLLERS
 
 LATE = frozenset(
     {
+        "daemonset-controller",
         "statefulset-controller",
         "disruption-controller",
         "persistentvolumeclaim-protection-controller",

@@ -16,6 +16,8 @@ from kube_actors.api.time import parse_time
 from kube_actors.api.types.core_v1 import Pod, PodTemplateSpec
 from kube_actors.api.types.meta_v1 import ObjectMeta
 
+from .contract import Delete, Told
+
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
@@ -76,6 +78,30 @@ def pod_from_template(template: PodTemplateSpec, owner: Owner) -> Pod:
         ),
         spec=template.spec,
     )
+
+
+def creation_told(owner: Owner) -> Told:
+    """What is told of the making of an owner's pod."""
+    return Told(
+        about=owner,
+        reason="SuccessfulCreate",
+        message="Created pod: {name}",
+        failed_reason="FailedCreate",
+        failed_message="Error creating: {error}",
+    )
+
+
+def deletion(owner: Owner, pod: Pod) -> Delete:
+    """The deletion of an owner's pod, and what is told of it."""
+    name = pod.metadata.name
+    told = Told(
+        about=owner,
+        reason="SuccessfulDelete",
+        message=f"Deleted pod: {name}",
+        failed_reason="FailedDelete",
+        failed_message="Error deleting: {error}",
+    )
+    return Delete(kind=Pod, key=f"{pod.metadata.namespace}/{name}", uid=pod.metadata.uid, told=told)
 
 
 def deletion_cost(pod: Pod) -> int:

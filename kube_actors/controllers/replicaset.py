@@ -34,16 +34,14 @@ from .contract import (
     Batch,
     Caches,
     Create,
-    Delete,
     Outcome,
     Plan,
     Source,
-    Told,
     Update,
-    orphans_of,
     own_key,
     owner_key,
 )
+from .selection import by_selector, keys_selecting, selected_orphans
 
 FAILURE = "ReplicaFailure"
 Owner = ReplicaSet | ReplicationController
@@ -84,14 +82,7 @@ def _manage(observed: Observed, active: Sequence[Pod]) -> Plan:
     missing = wanted - len(active)
     if missing > 0:
         template = owner.spec.template or PodTemplateSpec()
-        told = Told(
-            about=owner,
-            reason="SuccessfulCreate",
-            message="Created pod: {name}",
-            failed_reason="FailedCreate",
-            failed_message="Error creating: {error}",
-        )
-        create = Create(obj=pods.pod_from_template(template, owner), told=told)
+        create = Create(obj=pods.pod_from_template(template, owner), told=pods.creation_told(owner))
         count = min(missing, limits.BURST_REPLICAS)
         return Plan(actions=(Batch(actions=(create,) * count, slow_start=True),))
     if missing < 0:
@@ -100,20 +91,8 @@ def _manage(observed: Observed, active: Sequence[Pod]) -> Plan:
         if count < len(active):
             per_node = Counter(p.spec.node_name for p in observed.related if p.spec.node_name)
             chosen = pods.deletion_order(active, per_node, observed.now)[:count]
-        return Plan(actions=(Batch(actions=tuple(_deletion(owner, pod) for pod in chosen)),))
+        return Plan(actions=(Batch(actions=tuple(pods.deletion(owner, pod) for pod in chosen)),))
     return NOTHING
-
-
-def _deletion(owner: Owner, pod: Pod) -> Delete:
-    name = pod.metadata.name
-    told = Told(
-        about=owner,
-        reason="SuccessfulDelete",
-        message=f"Deleted pod: {name}",
-        failed_reason="FailedDelete",
-        failed_message="Error deleting: {error}",
-    )
-    return Delete(kind=Pod, key=f"{pod.metadata.namespace}/{name}", uid=pod.metadata.uid, told=told)
 
 
 def _report(observed: Observed, active: Sequence[Pod], error: ApiError | None) -> Plan:
@@ -185,7 +164,7 @@ class _Sets:
 
     def sources(self) -> tuple[Source, ...]:
         return (
-            Source(kind=self.kind, keys=own_key, indexes=(BY_OWNER,)),
+            Source(kind=self.kind, keys=own_key, indexes=(BY_OWNER, by_selector(_selector))),
             Source(kind=Pod, keys=self._keys_of_pod, indexes=(BY_OWNER,)),
         )
 
@@ -195,13 +174,7 @@ class _Sets:
     def _keys_of_pod(self, pod: Pod, caches: Caches) -> Iterable[str]:
         if controller_of(pod) is not None:
             return owner_key(self.kind.__name__)(pod, caches)
-        if not pod.metadata.labels:
-            return ()
-        return [
-            f"{owner.metadata.namespace}/{owner.metadata.name}"
-            for owner in caches.list(self.kind, pod.metadata.namespace)
-            if _selector(owner).matches(pod.metadata.labels)
-        ]
+        return keys_selecting(caches, self.kind, _selector, pod)
 
     def observe(self, key: str, caches: Caches, now: float) -> Observed | None:
         owner = caches.get(self.kind, key)
@@ -210,11 +183,7 @@ class _Sets:
         namespace = owner.metadata.namespace
         selector = _selector(owner)
         own = caches.by_index(Pod, OWNER_INDEX, owner.metadata.uid)
-        orphans = [
-            pod
-            for pod in caches.by_index(Pod, OWNER_INDEX, orphans_of(namespace))
-            if selector.matches(pod.metadata.labels)
-        ]
+        orphans = selected_orphans(caches, Pod, namespace, selector)
         candidates = (*own, *orphans)
         wanted = 1 if owner.spec.replicas is None else owner.spec.replicas
         related = self._related(owner, caches) if 0 < wanted < len(candidates) else ()

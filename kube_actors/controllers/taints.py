@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import structs
 
+from kube_actors.api.tolerations import tolerates
 from kube_actors.api.types.core_v1 import Node, Pod, Taint, Toleration
 
 NOT_READY = "node.kubernetes.io/not-ready"
@@ -52,16 +53,6 @@ def with_keys(node: Node, effect: str, wanted: set[str], mine: Iterable[str], no
 
 def scheduling_taints(node: Node, now: str) -> tuple[Taint, ...]:
     return with_keys(node, NO_SCHEDULE, scheduling_keys(node), _OURS, now)
-
-
-def tolerates(toleration: Toleration, taint: Taint) -> bool:
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    if toleration.operator == "Exists":
-        return True
-    return bool(toleration.key) and (toleration.value or "") == (taint.value or "")
 
 
 def seconds_tolerated(pod: Pod, taints: Sequence[Taint]) -> float | None:

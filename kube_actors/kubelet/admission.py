@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from kube_actors.api import quantity
 from kube_actors.api.quantity import Quantity
-from kube_actors.api.types.core_v1 import Node, Pod, Taint, Toleration
+from kube_actors.api.tolerations import tolerates
+from kube_actors.api.types.core_v1 import Node, Pod, Taint
 
 from .affinity import matches_node
 from .model import containers_of
@@ -116,13 +117,3 @@ def _tolerated(pod: Pod, taints: tuple[Taint, ...]) -> Refusal | None:
             message = f"node(s) had untolerated taint {{{taint.key}{value}}}"
             return Refusal("TaintToleration", f"Predicate TaintToleration failed: {message}")
     return None
-
-
-def tolerates(toleration: Toleration, taint: Taint) -> bool:
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    if (toleration.operator or "Equal") == "Exists":
-        return True
-    return bool(toleration.key) and (toleration.value or "") == (taint.value or "")

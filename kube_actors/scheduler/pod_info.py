@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec import Struct
 
 from kube_actors.api import selectors
+from kube_actors.api.node_terms import NodeRequirements, node_requirements
 from kube_actors.api.selectors import Selector
 from kube_actors.api.types.core_v1 import Pod, PodAffinityTerm, WeightedPodAffinityTerm
 
 from .amounts import demand_of, is_restartable
-from .node_terms import NodeRequirements, node_requirements
 
 Labels = Mapping[str, str]
 NamespaceLabels = Callable[[str], Labels]

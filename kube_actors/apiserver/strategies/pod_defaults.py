@@ -25,6 +25,8 @@ def default_pod(pod: JSONObject) -> None:
     spec = pod["spec"]
     default_pod_spec(spec)
     spec.setdefault("enableServiceLinks", True)
+    if spec.get("hostNetwork"):
+        _default_host_ports(spec)
     default_status(pod)
     _requests_of_pod(spec)
     for container in containers(spec):
@@ -56,8 +58,6 @@ def default_pod_spec(spec: JSONObject) -> None:
     spec.setdefault("schedulerName", "default-scheduler")
     if spec.get("securityContext") is None:
         spec["securityContext"] = {}
-    if spec.get("hostNetwork"):
-        _default_host_ports(spec)
     for container in containers(spec):
         default_container(container)
     for volume in spec.get("volumes") or ():

@@ -10,12 +10,11 @@ from msgspec import Struct
 
 from kube_actors.api import owners, selectors
 from kube_actors.api.selectors import Requirement, Selector
+from kube_actors.api.tolerations import untolerated
 from kube_actors.api.types.core_v1 import Pod, TopologySpreadConstraint
 from kube_actors.scheduler.node_info import NodeInfo
 from kube_actors.scheduler.pod_info import PodInfo
 from kube_actors.scheduler.snapshot import Snapshot
-
-from .tolerations import untolerated
 
 HOSTNAME = "kubernetes.io/hostname"
 ZONE = "topology.kubernetes.io/zone"

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from kube_actors.api.tolerations import untolerated
 from kube_actors.scheduler.events import Change, Interest
 from kube_actors.scheduler.framework import SKIP, CycleState, Verdict, scaled, unresolvable
 from kube_actors.scheduler.node_info import NodeInfo
 from kube_actors.scheduler.pod_info import PodInfo
 from kube_actors.scheduler.snapshot import Snapshot
-
-from .tolerations import untolerated
 
 
 class TaintToleration:

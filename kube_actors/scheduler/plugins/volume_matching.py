@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from kube_actors.api import quantity, selectors
+from kube_actors.api.node_terms import compile_terms
 from kube_actors.api.storage import best_match, is_claimed_by, requested
 from kube_actors.api.types.core_v1 import PersistentVolume, PersistentVolumeClaim
 from kube_actors.api.types.storage_v1 import StorageClass
 from kube_actors.scheduler.node_info import NodeInfo
-from kube_actors.scheduler.node_terms import compile_terms
 from kube_actors.scheduler.snapshot import Snapshot
 
 __all__ = ["can_provision", "find_match", "has_capacity", "is_claimed_by", "is_reachable"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kube_actors.api.tolerations import tolerates
 from kube_actors.api.types.core_v1 import (
     Affinity,
     Container,
@@ -31,7 +32,6 @@ from kube_actors.scheduler.framework import scaled
 from kube_actors.scheduler.node_info import NodeInfo
 from kube_actors.scheduler.plugins.image_locality import with_tag
 from kube_actors.scheduler.plugins.node_resources_fit import shortage
-from kube_actors.scheduler.plugins.tolerations import tolerates
 from kube_actors.scheduler.queue import backoff
 
 

@@ -1,4 +1,4 @@
-"""Whether tolerations outweigh taints; shared by the plugins that look at taints."""
+"""Whether tolerations outweigh taints, for everybody who asks: scheduler, controllers and nodes. Pure."""
 
 from __future__ import annotations
 
