@@ -224,6 +224,7 @@ class Cluster:
             self.nodes.remote = self._serving.remote_nodes(stack)
         await self._control.start_components(stack, self._supervisor, self.client_as, self.engine or "simulated")
         data_dir = self._volumes_dir(stack) if runtimes.real else None
+        self._start_storage(data_dir)
         await self.nodes.start(self.config, stack, self._supervisor, self.client_as, data_dir=data_dir)
         if runtimes.real:
             stack.push_async_callback(self.nodes.clear)
@@ -232,6 +233,17 @@ class Cluster:
         if controlled:
             # A pod needs its namespace's ServiceAccount; who has waited for the cluster may create pods at once.
             await self.wait("serviceaccount/default", timeout=START_SECONDS)
+
+    def _start_storage(self, data_dir: Path | None) -> None:
+        """Start the provisioner of volumes on this host, where there is to be one."""
+        assert self._supervisor is not None
+        if not components.storage_class(self.config, real=data_dir is not None):
+            return
+        directory = str(data_dir.absolute() / "volumes") if data_dir is not None else ""
+        client = self.client_as(identity.STORAGE)
+        self._supervisor.start(
+            "storage", lambda: components.storage(client, self.system, self.config, directory), PATIENT
+        )
 
     def _volumes_dir(self, stack: AsyncExitStack) -> Path:
         """Where real containers' volumes live; a temporary place when the cluster has no data directory."""

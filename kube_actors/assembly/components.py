@@ -39,6 +39,10 @@ PERIODS = {
 """Names under `controllers.periods` on file, and the controllers' options that they set."""
 
 
+LOCAL_CLASS = "local-path"
+"""The storage class of nodes that really run containers, unless the configuration names another."""
+
+
 def scheduler(client: Client, system: System) -> Actor:
     return Scheduler(client, system)
 
@@ -125,6 +129,22 @@ def cloud(client: Client, system: System) -> Actor:
     from kube_actors.cloud import CloudControllerManager  # lazy: only where it runs
 
     return CloudControllerManager(client, system)
+
+
+def storage(client: Client, system: System, config: ClusterConfig, directory: str) -> Actor:
+    """The provisioner; directory "": its nodes mount nothing."""
+    from kube_actors.cloud import LocalStorage  # lazy: only where it runs
+
+    name = storage_class(config, real=bool(directory))
+    return LocalStorage(client, system, directory=directory, class_name=name, default=config.storage.default)
+
+
+def storage_class(config: ClusterConfig, *, real: bool) -> str:
+    """The name of the class of volumes on this host; "" where there is none."""
+    wanted = config.storage.class_name
+    if "storage" in config.without:
+        return ""
+    return wanted if wanted is not None else LOCAL_CLASS if real else ""
 
 
 def proxy(client: Client, system: System, sockets: Proxy, locality: Locality) -> Actor:

@@ -20,7 +20,7 @@ from kube_actors.api import selectors
 RuntimeName = Literal["auto", "docker", "podman", "simulated"]
 TierName = Literal["auto", "simulated", "loopback", "host"]
 
-COMPONENTS = ("scheduler", "controllers", "proxy", "cloud", "metrics")
+COMPONENTS = ("scheduler", "controllers", "proxy", "cloud", "metrics", "storage")
 """What `--without` may leave out. The API server and the store are the cluster; nodes are left out by --nodes 0."""
 
 LEASE_JITTER = 1.2
@@ -147,6 +147,16 @@ class ScriptedConfig(Model, frozen=True, kw_only=True):
         seconds(self.restart_period, "scripted.restartPeriod")
 
 
+class StorageConfig(Model, frozen=True, kw_only=True):
+    """The storage class whose volumes are directories of this host; "" for none.
+
+    Where nothing else is said, nodes with an engine have it, as the class of claims that name none, and others do not.
+    """
+
+    class_name: str | None = None
+    default: bool = True
+
+
 class AuditConfig(Model, frozen=True, kw_only=True):
     """What is written down of requests over HTTP: an audit Policy or the path of one, and the file of JSON lines."""
 
@@ -171,6 +181,7 @@ class ClusterConfig(Model, frozen=True, kw_only=True):
     tokens: tuple[TokenConfig, ...] = ()
     controllers: ControllersConfig = ControllersConfig()
     scripted: ScriptedConfig = ScriptedConfig()
+    storage: StorageConfig = StorageConfig()
     encryption: dict[str, Any] | str = ""
     """An EncryptionConfiguration, or the path of one: which resources are sealed in the store, and with which keys."""
     audit: AuditConfig = AuditConfig()

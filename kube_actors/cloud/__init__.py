@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .actor import CloudControllerManager
     from .contract import Instance, InstanceGone, Instances, LoadBalancers, Provider, ProviderError
     from .providers.local import LocalProvider
+    from .storage import LocalStorage
 
 _HOME_OF = {
     "CloudControllerManager": "actor",
@@ -18,6 +19,7 @@ _HOME_OF = {
     "Instances": "contract",
     "LoadBalancers": "contract",
     "LocalProvider": "providers.local",
+    "LocalStorage": "storage",
     "Provider": "contract",
     "ProviderError": "contract",
 }
@@ -31,6 +33,7 @@ __all__ = [
     "Instances",
     "LoadBalancers",
     "LocalProvider",
+    "LocalStorage",
     "Provider",
     "ProviderError",
 ]

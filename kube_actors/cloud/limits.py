@@ -11,3 +11,6 @@ NODE_MONITOR_SECONDS: Final = 5.0
 
 NODE_REFRESH_SECONDS: Final = 300.0
 """How often the addresses of all nodes are read again."""
+
+STORAGE_RETRY_SECONDS: Final = 1.0
+"""Pause before a volume that could not be made or removed is tried again; it doubles with each failure."""

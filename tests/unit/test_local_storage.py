@@ -1,0 +1,64 @@
+"""Claims on a cluster whose nodes mount nothing: made by the provisioner, bound, used by a pod, and gone again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import trio
+from msgspec import structs
+
+from kube_actors import Cluster
+from kube_actors.api.types.core_v1 import PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements
+from kube_actors.api.types.meta_v1 import ObjectMeta
+from kube_actors.assembly.config import StorageConfig
+from kube_actors.cloud import storage
+
+CLAIM = """
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: writer}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers: [{name: c, image: i, volumeMounts: [{name: v, mountPath: /data}]}]
+  volumes: [{name: v, persistentVolumeClaim: {claimName: data}}]
+"""
+
+
+async def test_a_claim_without_class_is_provisioned_for_its_pod(autojump_clock: Any) -> None:
+    async with Cluster(storage=StorageConfig(class_name="local-path")) as cluster:
+        await cluster.wait("storageclass/local-path", timeout=30)
+        await cluster.apply(CLAIM)
+        await cluster.wait("pod/writer", "Ready", timeout=60)
+        claim = await cluster.client.get(PersistentVolumeClaim, "data", namespace="default")
+        assert (claim.status.phase, claim.spec.storage_class_name) == ("Bound", "local-path")
+        volume = claim.spec.volume_name
+        assert volume == f"pvc-{claim.metadata.uid}"
+        await cluster.client.delete("Pod", "writer", namespace="default")
+        await cluster.client.delete("PersistentVolumeClaim", "data", namespace="default")
+        await cluster.wait(f"persistentvolume/{volume}", "Deleted", timeout=60)
+
+
+async def test_a_cluster_that_mounts_nothing_has_no_class_of_its_own(autojump_clock: Any) -> None:
+    async with Cluster() as cluster:
+        await trio.sleep(5)
+        assert not (await cluster.client.list("StorageClass")).items
+
+
+def test_only_what_was_made_there_is_ever_removed(tmp_path: Path) -> None:
+    spec = PersistentVolumeClaimSpec(
+        access_modes=("ReadWriteOnce",), resources=VolumeResourceRequirements(requests={"storage": "1Gi"})
+    )
+    claim = PersistentVolumeClaim(metadata=ObjectMeta(name="c", namespace="n", uid="u"), spec=spec)
+    volume = storage.volume_for(claim, storage.storage_class("local-path", default=True), None, str(tmp_path))
+    assert storage.path_within(volume, str(tmp_path)) == os.path.join(tmp_path, "pvc-u_n_c")
+    for path in ("/", "/etc", str(tmp_path), f"{tmp_path}/../x", f"{tmp_path}/a/b"):
+        source = structs.replace(volume.spec.host_path, path=path)  # type: ignore[type-var]
+        other = structs.replace(volume, spec=structs.replace(volume.spec, host_path=source))
+        assert storage.path_within(other, str(tmp_path)) == ""
