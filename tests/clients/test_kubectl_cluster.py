@@ -359,3 +359,21 @@ def test_an_image_that_cannot_be_pulled_is_told(space: Namespace) -> None:
     space.kubectl("run", "absent", "--image=kube-actors/absent:1")
     until(lambda: re.search(r"(ErrImagePull|ImagePullBackOff)", space.kubectl("get", "pods").stdout), what="the state")
     until(lambda: "Failed to pull image" in space.kubectl("describe", "pod", "absent").stdout, what="the event")
+
+
+def test_a_claim_waits_for_its_pod_and_kubectl_says_so(space: Namespace) -> None:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "5Mi"}}}
+    space.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": spec})
+    first = "waiting for first consumer to be created before binding"
+    until(lambda: first in space.kubectl("describe", "pvc", "data").stdout, what="the claim's event")
+    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]
+    a_pod(space, "while true; do sleep 0.1; done", volumes=volumes)
+    space.kubectl("wait", "pvc/data", "--for=jsonpath={.status.phase}=Bound", f"--timeout={SECONDS}s")
+    space.kubectl("wait", "pod/p", "--for=condition=Ready", f"--timeout={SECONDS}s")
+    (line,) = space.kubectl("get", "pvc", "--no-headers").stdout.splitlines()
+    name, phase, volume, size, modes, storage_class, *_ = line.split()
+    assert (name, phase, size, modes, storage_class) == ("data", "Bound", "5Mi", "RWO", "local-path")
+    assert volume.startswith("pvc-")
+    told = space.kubectl("describe", "pvc", "data").stdout
+    assert f"Successfully provisioned volume {volume}" in told
+    assert re.search(r"Used By: +p\n", told)

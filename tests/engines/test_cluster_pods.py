@@ -157,3 +157,32 @@ def _said(space: Namespace, wanted: dict[str, str]) -> bool:
     events = space.client.list("Event", namespace=space.name).items
     told = {event.reason: event.message for event in events}
     return all(told.get(reason, "").startswith(message) for reason, message in wanted.items())
+
+
+def test_what_a_pod_writes_to_its_claim_the_next_one_reads(space: Namespace) -> None:
+    """On the same node, in a volume that was made for it; what a claim that nobody serves is waited for is said."""
+    space.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "data"},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}},
+        }
+    )
+    mounted = {
+        "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}],
+        "terminationGracePeriodSeconds": 1,
+        "restartPolicy": "Never",
+    }
+    mounts = [{"name": "v", "mountPath": "/data"}]
+    write = shell("echo kept > /data/file", volumeMounts=mounts, securityContext={"runAsUser": 1000})
+    apply_pod(space, "first", containers=[write], **mounted)
+    space.wait("pod/first", "status.phase=Succeeded")
+    space.client.delete("Pod", "first", namespace=space.name)
+    apply_pod(space, "second", containers=[shell(FOREVER, volumeMounts=mounts)], **mounted)
+    space.wait("pod/second", "Ready")
+    assert space.run("second", "cat", "/data/file") == "kept\n"
+    space.client.delete("Pod", "second", namespace=space.name)
+    claim = space.wait("persistentvolumeclaim/data", "status.phase=Bound")
+    space.client.delete("PersistentVolumeClaim", "data", namespace=space.name)
+    space.cluster.wait(f"persistentvolume/{claim['spec']['volumeName']}", "Deleted", timeout=60)
