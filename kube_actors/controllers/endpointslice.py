@@ -14,14 +14,13 @@ from kube_actors.api.types.core_v1 import Node, Pod, Service
 from kube_actors.api.types.discovery_v1 import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
 from kube_actors.api.types.meta_v1 import ObjectMeta
 
-from . import limits, membership, pods
-from .contract import NOTHING, Action, Caches, Create, Delete, Plan, Source, Told, Update, own_key
+from . import hints, limits, membership, pods
+from .contract import NOTHING, Action, Caches, Create, Delete, Emit, Plan, Source, Told, Update, own_key
 from .membership import HEADLESS_LABEL, TRIGGER_TIME
 
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 CONTROLLER = "endpointslice-controller.k8s.io"
 SERVICE_NAME = "kubernetes.io/service-name"
-ZONE = "topology.kubernetes.io/zone"
 SERVICE_INDEX = "service"
 _RESERVED = frozenset({MANAGED_BY, SERVICE_NAME, HEADLESS_LABEL})
 
@@ -36,6 +35,10 @@ class Observed(Struct, frozen=True, kw_only=True):
     members: tuple[Pod, ...] = ()
     zones: dict[str, str | None] = {}
     slices: tuple[EndpointSlice, ...] = ()
+    ratios: dict[str, float] | None = None
+    """Each zone's share of CPUs, where hints in proportion are asked for."""
+    was_auto: bool = False
+    """Whether such hints were asked for before."""
     limit: int = limits.MAX_ENDPOINTS_PER_SLICE
 
 
@@ -48,11 +51,19 @@ def plan(observed: Observed) -> Plan:
     for existing in observed.slices:
         if existing.address_type not in families:
             changes.delete.append(existing)
+    events: list[Action] = []
     for family in families:
         mine = [piece for piece in observed.slices if piece.address_type == family]
-        homeless |= _reconcile_family(observed, family, mine, changes)
+        mine_changes = _Changes()
+        homeless |= _reconcile_family(observed, family, mine, mine_changes)
+        event = _hint(observed, mine_changes, mine)
+        if event is not None:
+            kind, reason, message = event
+            text = f"{message}, addressType: {family}"
+            events.append(Emit(about=service, type=kind, reason=reason, message=text))
+        changes.add(mine_changes)
     changes.reuse()
-    actions = _actions(observed, changes)
+    actions = events + _actions(observed, changes)
     if not actions and not homeless:
         return NOTHING
     # A pod whose node is not known yet is left out; its node's arrival brings no key back.
@@ -67,6 +78,13 @@ class _Changes:
         self.update: list[EndpointSlice] = []
         self.delete: list[EndpointSlice] = []
 
+        self.unchanged: list[EndpointSlice] = []
+
+    def add(self, more: _Changes) -> None:
+        self.create += more.create
+        self.update += more.update
+        self.delete += more.delete
+
     def reuse(self) -> None:
         kept = []
         for old in self.delete:
@@ -80,6 +98,21 @@ class _Changes:
             )
             self.update.append(structs.replace(match, metadata=metadata))
         self.delete = kept
+
+
+def _hint(observed: Observed, changes: _Changes, known: Sequence[EndpointSlice]) -> hints.Event | None:
+    """Hints for whom each endpoint is meant, by what the Service asks for; what is to be told about it."""
+    service = observed.service
+    slices = hints.Slices(create=changes.create, update=changes.update, unchanged=changes.unchanged)
+    event: hints.Event | None = None
+    if hints.is_auto(service):
+        before = any(endpoint.hints is not None for piece in known for endpoint in piece.endpoints)
+        slices, event = hints.in_proportion(observed.ratios, slices, before=before)
+    else:
+        slices = hints.by_distribution(service.spec.traffic_distribution, slices)
+        event = hints.DISABLED if observed.was_auto else None
+    changes.create, changes.update, changes.unchanged = slices.create, slices.update, slices.unchanged
+    return event
 
 
 def _reconcile_family(observed: Observed, family: str, slices: Sequence[EndpointSlice], changes: _Changes) -> bool:
@@ -173,6 +206,7 @@ def _fill(
             changes.create.append(structs.replace(new_slice, endpoints=tuple(rest[: observed.limit])))
             rest = rest[observed.limit :]
     changes.update.extend(changed)
+    changes.unchanged.extend(unchanged)
 
 
 def _roomiest(pieces: Sequence[EndpointSlice], count: int, limit: int) -> EndpointSlice | None:
@@ -285,13 +319,31 @@ class EndpointSlices:
     component = "endpoint-slice-controller"
     workers = 5
 
+    def __init__(self) -> None:
+        self._ratios: dict[str, float] | None = None
+        self._has_ratios = False
+        self._hinted: set[str] = set()  # Services that have, or had until now, hints in proportion
+
     def sources(self) -> tuple[Source, ...]:
+        by_mode = (hints.AUTO_INDEX, hints.index_auto)
         return (
-            Source(kind=Service, keys=own_key, indexes=(membership.BY_SELECTOR,)),
+            Source(kind=Service, keys=own_key, indexes=(membership.BY_SELECTOR, by_mode)),
             Source(kind=Pod, change=membership.services_of_change, indexes=(membership.pods_of.index,)),
-            Source(kind=Node),
+            Source(kind=Node, change=self._of_node),
             Source(kind=EndpointSlice, keys=_key_of_slice, indexes=((SERVICE_INDEX, _index_by_service),)),
         )
+
+    def _of_node(self, old: Node | None, new: Node | None, caches: Caches) -> Iterable[str]:
+        """Another share of CPUs concerns the Services whose hints go by it."""
+        if (None if old is None else hints.face_of(old)) == (None if new is None else hints.face_of(new)):
+            return ()
+        self._has_ratios = False
+        return [membership.key_of(service) for service in caches.by_index(Service, hints.AUTO_INDEX, hints.AUTO)]
+
+    def _shares(self, caches: Caches) -> dict[str, float] | None:
+        if not self._has_ratios:
+            self._ratios, self._has_ratios = hints.ratios_of(caches.list(Node)), True
+        return self._ratios
 
     def initial(self, caches: Caches) -> Iterable[str]:
         return [membership.key_of(service) for service in caches.list(Service)]
@@ -299,15 +351,24 @@ class EndpointSlices:
     def observe(self, key: str, caches: Caches, now: float) -> Observed | None:
         service = caches.get(Service, key)
         if service is None or not membership.is_served(service):
+            self._hinted.discard(key)
             return None  # the slices of a Service that is gone go with it, by their owner reference
         members = membership.selected(service, caches)
         zones: dict[str, str | None] = {}
         for name in {pod.spec.node_name for pod in members if pod.spec.node_name}:
             node = caches.get(Node, name)
             if node is not None:
-                zones[name] = node.metadata.labels.get(ZONE)
+                zones[name] = node.metadata.labels.get(hints.ZONE)
         slices = [p for p in caches.by_index(EndpointSlice, SERVICE_INDEX, key) if not p.metadata.deletion_timestamp]
-        return Observed(service=service, members=members, zones=zones, slices=tuple(slices))
+        ratios, was_auto = None, key in self._hinted
+        if hints.is_auto(service):
+            self._hinted.add(key)
+            ratios = self._shares(caches)
+        else:
+            self._hinted.discard(key)
+        return Observed(
+            service=service, members=members, zones=zones, slices=tuple(slices), ratios=ratios, was_auto=was_auto
+        )
 
     def plan(self, observed: Observed) -> Plan:
         return plan(observed)
