@@ -48,6 +48,8 @@ class Observed(Struct, frozen=True, kw_only=True):
     lost: str
     """The name of a pod whose controller is not there, "" when there is none."""
     now: float
+    came_early: bool = False
+    """It is new, and when it came there was no pod for it; by now there may be."""
 
 
 class ObservedMark(Struct, frozen=True, kw_only=True):
@@ -61,7 +63,7 @@ class ObservedMark(Struct, frozen=True, kw_only=True):
 def plan_budget(observed: Observed) -> Plan:
     budget = observed.budget
     begin: list[Action] = []
-    if not observed.pods:
+    if not observed.pods or observed.came_early:
         begin.append(Emit(about=budget, reason="NoPods", message="No matching pods found"))
     if not needs_scale(budget):
         return _with_status(observed, 0, begin)
@@ -194,15 +196,30 @@ class Disruptions:
     component = "controllermanager"
     workers = 1
 
+    def __init__(self) -> None:
+        self._early: set[str] = set()
+
     def sources(self) -> tuple[Source, ...]:
         return (
-            Source(kind=PodDisruptionBudget, keys=own_key),
+            Source(kind=PodDisruptionBudget, change=self._keys_of_budget),
             Source(kind=Pod, keys=_keys_of_pod),
             Source(kind=Deployment),
             Source(kind=ReplicaSet),
             Source(kind=ReplicationController),
             Source(kind=StatefulSet),
         )
+
+    def _keys_of_budget(
+        self, old: PodDisruptionBudget | None, new: PodDisruptionBudget | None, caches: Caches
+    ) -> Iterable[str]:
+        """A new budget is told at once whether it found pods: its turn may come when a rollout has made them."""
+        if new is None:
+            if old is not None:
+                self._early.discard(old.metadata.uid)
+            return ()
+        if old is None and not _selected(new, caches):
+            self._early.add(new.metadata.uid)
+        return own_key(new, caches)
 
     def initial(self, caches: Caches) -> Iterable[str]:
         for budget in caches.list(PodDisruptionBudget):
@@ -219,14 +236,19 @@ class Disruptions:
         budget = caches.get(PodDisruptionBudget, key)
         if budget is None or budget.metadata.deletion_timestamp is not None:
             return None
-        selector = compile_selector(budget.spec.selector)
-        selected = tuple(
-            pod for pod in caches.list(Pod, budget.metadata.namespace) if selector.matches(pod.metadata.labels)
-        )
-        return _observe_scales(budget, selected, caches, now)
+        observed = _observe_scales(budget, _selected(budget, caches), caches, now)
+        if budget.metadata.uid not in self._early:
+            return observed
+        self._early.discard(budget.metadata.uid)
+        return structs.replace(observed, came_early=True)
 
     def plan(self, observed: Observed | ObservedMark) -> Plan:
         return plan_mark(observed) if isinstance(observed, ObservedMark) else plan_budget(observed)
+
+
+def _selected(budget: PodDisruptionBudget, caches: Caches) -> tuple[Pod, ...]:
+    selector = compile_selector(budget.spec.selector)
+    return tuple(pod for pod in caches.list(Pod, budget.metadata.namespace) if selector.matches(pod.metadata.labels))
 
 
 def _observe_scales(budget: PodDisruptionBudget, selected: tuple[Pod, ...], caches: Caches, now: float) -> Observed:
