@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from kube_actors.api import cron
 from kube_actors.api import field_errors as fields
-from kube_actors.apiserver.strategies import checks, pod_validation
+from kube_actors.apiserver.strategies import checks, go_diff, pod_validation
 from kube_actors.apiserver.strategies.checks import JSONObject, Problems
 from kube_actors.apiserver.strategies.job_status import index_problem
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
+JOB_NAME = "batch.kubernetes.io/job-name"
 _ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
 _COUNTS = ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished")
 _INDEXED = "requires indexed completion mode"
@@ -23,14 +25,22 @@ def job(obj: JSONObject) -> Problems:
 
 
 def _generated_selector(obj: JSONObject) -> Problems:
-    """A selector that nobody brought along is the one that the server made."""
-    spec = obj["spec"]
-    if spec.get("manualSelector"):
+    """A selector that nobody brought along is the one that the server made, and so are the labels that it finds."""
+    spec, metadata = obj["spec"], obj["metadata"]
+    selector = spec.get("selector")
+    if spec.get("manualSelector") or selector is None:
         return []
-    found: Problems = []
-    labels = {CONTROLLER_UID: obj["metadata"].get("uid")}
-    if (spec.get("selector") or {}) != {"matchLabels": labels}:
-        found.append(fields.invalid("spec.selector", spec.get("selector"), "`selector` not auto-generated"))
+    uid, name = metadata.get("uid", ""), metadata.get("name", "")
+    found: Problems = [] if uid else [fields.required("metadata.uid")]
+    labels = (spec.get("template") or {}).get("metadata", {}).get("labels") or {}
+    for key, wanted in (("controller-uid", uid), ("job-name", name), (CONTROLLER_UID, uid), (JOB_NAME, name)):
+        path, text = f"spec.template.metadata.labels[{key}]", f"must be '{wanted}'"
+        if key not in labels:
+            found.append(fields.required(path, text))
+        elif labels[key] != wanted:
+            found.append(fields.invalid(path, labels, text))
+    if not checks.label_selector(selector, "") and not checks.selector_matches(selector, {CONTROLLER_UID: uid}):
+        found.append(fields.invalid("spec.selector", selector, "`selector` not auto-generated"))
     return found
 
 
@@ -186,21 +196,68 @@ def _success_policy(spec: JSONObject, path: str, indexed: bool) -> Problems:
     return found
 
 
-_FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy", "selector")
+_FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy")
 
 
 def job_update(new: JSONObject, old: JSONObject) -> Problems:
     """As ValidateJobUpdate: what may not change while the job lives."""
-    found = job_spec(new["spec"], "spec")
     spec, before = new["spec"], old["spec"]
-    elastic = spec.get("completionMode") == "Indexed" and spec.get("completions") == spec.get("parallelism")
-    if spec.get("completions") != before.get("completions") and not elastic:
-        found += checks.immutable(spec.get("completions"), before.get("completions"), "spec.completions")
+    found = _generated_selector(new) + job_spec(spec, "spec")
+    wanted, had = spec.get("completions"), before.get("completions")
+    if spec.get("completionMode") != "Indexed":
+        found += checks.immutable(wanted, had, "spec.completions")
+    elif wanted != had and wanted is not None and wanted != spec.get("parallelism"):
+        found.append(fields.invalid("spec.completions", wanted, "can only be modified in tandem with spec.parallelism"))
+    found += checks.immutable(spec.get("selector"), before.get("selector"), "spec.selector")
+    found += _template_update(new, old)
     for key in _FIXED:
         found += checks.immutable(spec.get(key), before.get(key), f"spec.{key}")
-    if not before.get("suspend"):
-        found += checks.immutable(spec.get("template"), before.get("template"), "spec.template")
     return found
+
+
+_DIRECTIVES = ("nodeSelector", "tolerations", "schedulingGates")
+
+
+def _template_update(new: JSONObject, old: JSONObject) -> Problems:
+    """The template stays; where pods are to run and what they ask for may change while the job is at rest."""
+    template, had = new["spec"].get("template") or {}, old["spec"].get("template") or {}
+    if template == had:
+        return []
+    if old["spec"].get("suspend") and not (old.get("status") or {}).get("active"):
+        had = _with_directives(had, template)
+    if template == had:
+        return []
+    known = template.get("metadata") or {}
+    metadata = {key: dict(sorted(known[key].items())) for key in ("labels", "annotations") if known.get(key)}
+    shown = metadata | {"Spec": go_diff.internal("PodSpec", template.get("spec") or {})}
+    return [fields.invalid("spec.template", checks.go_value(shown), checks.IMMUTABLE)]
+
+
+def _with_directives(had: JSONObject, template: JSONObject) -> JSONObject:
+    """The old template with what may change as the new one has it."""
+    spec, wanted = dict(had.get("spec") or {}), template.get("spec") or {}
+    _copy(spec, wanted, _DIRECTIVES)
+    affinity, other = dict(spec.get("affinity") or {}), wanted.get("affinity")
+    _copy(affinity, other or {}, ("nodeAffinity",))
+    if affinity or other is not None:
+        spec["affinity"] = affinity
+    else:
+        spec.pop("affinity", None)
+    for key in ("containers", "initContainers"):
+        pairs = zip(spec.get(key) or (), wanted.get(key) or (), strict=False)
+        if len(spec.get(key) or ()) == len(wanted.get(key) or ()) and key in spec:
+            spec[key] = [_copy(dict(one), other, ("resources",)) for one, other in pairs]
+    metadata = _copy(dict(had.get("metadata") or {}), template.get("metadata") or {}, ("labels", "annotations"))
+    return had | {"spec": spec, "metadata": metadata}
+
+
+def _copy(target: JSONObject, source: JSONObject, keys: Sequence[str]) -> JSONObject:
+    for key in keys:
+        if key in source:
+            target[key] = source[key]
+        else:
+            target.pop(key, None)
+    return target
 
 
 _CRON_NAME = 52

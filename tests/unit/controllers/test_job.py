@@ -101,3 +101,24 @@ async def test_the_status_of_a_job_never_goes_back(autojump_clock: Any) -> None:
                 await world.client.patch(
                     "Job", "job", {"status": change}, namespace="default", patch_type="merge", subresource="status"
                 )
+
+
+async def test_what_may_change_of_a_job(autojump_clock: Any) -> None:
+    async with running() as world:
+        await world.api.create(job(suspend=True, completionMode="Indexed", completions=2, parallelism=2))
+        await until(world, ready=0)
+        resources = {"requests": {"cpu": "1"}}
+        pod = {"nodeSelector": {"x": "y"}, "containers": [{"name": "c", "image": "i", "resources": resources}]}
+        await world.client.patch("Job", "job", {"spec": {"template": {"spec": pod}}}, namespace="default")
+        await world.patch("Job", "job", {"spec": {"completions": 3, "parallelism": 3}})
+        for change, text in (
+            ({"completions": 2}, "can only be modified in tandem with spec.parallelism"),
+            (
+                {"template": {"spec": {"restartPolicy": "OnFailure"}}},
+                "spec.template: Invalid value.*field is immutable",
+            ),
+            ({"template": {"metadata": {"labels": {"job-name": "x"}}}}, "must be 'job'"),
+            ({"completionMode": "NonIndexed"}, "spec.completionMode: Invalid value"),
+        ):
+            with pytest.raises(ApiError, match=text):
+                await world.patch("Job", "job", {"spec": change})
