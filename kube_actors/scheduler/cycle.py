@@ -7,6 +7,7 @@ function that it is given.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -25,6 +26,9 @@ from .framework import (
 from .node_info import NodeInfo
 from .pod_info import PodInfo
 from .snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from .arrays.cycle import ArrayCycle
 
 Draw = Callable[[int], int]
 """A number from 0 up to but not including the given one."""
@@ -63,7 +67,41 @@ class Found(Struct):
 def decide(
     pod: PodInfo, snapshot: Snapshot, profile: Profile, draw: Draw, *, start: int = 0, percentage: int = 0
 ) -> Decision:
-    """Place a pod. `percentage` of the nodes must be found feasible before the search ends (0: by cluster size)."""
+    """Place a pod. `percentage` of the nodes must be found feasible before the search ends.
+
+    0 leaves that to the size of the cluster: all are looked at on arrays, which costs less than stopping early.
+    """
+    if len(snapshot.nodes) >= limits.ARRAY_NODES and percentage in (0, 100) and not pod.pod.spec.node_name:
+        placed = _decide_on_arrays(pod, snapshot, profile, draw)
+        if placed is not None:
+            return placed
+    return decide_node_by_node(pod, snapshot, profile, draw, start=start, percentage=percentage)
+
+
+def _decide_on_arrays(pod: PodInfo, snapshot: Snapshot, profile: Profile, draw: Draw) -> Decision | None:
+    """The same decision by rows; None when there is no node, and words have to be found for that."""
+    if snapshot.cycle is None:
+        from .arrays.cycle import ArrayCycle  # lazy: numpy, for large clusters
+
+        snapshot.cycle = ArrayCycle(snapshot)
+    cycle: ArrayCycle = snapshot.cycle
+    state = CycleState()
+    rows = cycle.feasible(pod, profile, state)
+    if rows is None:
+        return None
+    names = cycle.names(rows)
+    chosen = 0
+    if len(rows) > 1:
+        totals = cycle.totals(pod, profile, state, rows)
+        hosts = (totals == totals.max()).nonzero()[0]
+        chosen = int(hosts[draw(len(hosts))]) if len(hosts) > 1 else int(hosts[0])
+    return Decision(node=names[chosen], state=state, feasible=names, looked_at=len(snapshot.nodes))
+
+
+def decide_node_by_node(
+    pod: PodInfo, snapshot: Snapshot, profile: Profile, draw: Draw, *, start: int = 0, percentage: int = 0
+) -> Decision:
+    """The plain cycle: every plugin asks every node."""
     state = CycleState()
     if not snapshot.nodes:
         return Decision(state=state, diagnosis=Diagnosis(total=0))

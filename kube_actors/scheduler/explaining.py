@@ -13,7 +13,7 @@ import msgspec
 
 from kube_actors.api.types import apps_v1, core_v1, policy_v1, storage_v1
 
-from .cycle import Decision, decide, plugin_scores
+from .cycle import Decision, decide_node_by_node, plugin_scores
 from .framework import Code, Profile, Verdict
 from .plugins import default_preemption
 from .pod_info import PodInfo, is_finished
@@ -109,7 +109,7 @@ def explain(pod: core_v1.Pod, snapshot: Snapshot, profile: Profile) -> JSONObjec
     A pod that names its node is only asked about, so nothing is preempted for it.
     """
     info = PodInfo(pod)
-    decision = decide(info, snapshot, profile, lambda count: 0, percentage=_EVERY_NODE)
+    decision = decide_node_by_node(info, snapshot, profile, lambda count: 0, percentage=_EVERY_NODE)
     diagnosis = decision.diagnosis
     message, preempts = None, diagnosis is not None and not pod.spec.node_name
     if diagnosis is not None:

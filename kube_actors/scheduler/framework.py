@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 
 from msgspec import Struct
 
@@ -21,6 +21,9 @@ from .events import Interest
 from .node_info import NodeInfo
 from .pod_info import PodInfo
 from .snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from .arrays.table import Bools, Ints, Table
 
 MAX_SCORE = 100
 """The best score a plugin gives a node, before its weight."""
@@ -181,6 +184,26 @@ class Score(Plugin, Protocol):
 
 
 @runtime_checkable
+class ArrayFilter(Plugin, Protocol):
+    """A filter in array form. A large cluster asks it this way, and node by node only for the words of a refusal.
+
+    A plugin may also say `local = True`: its filter and its score look at nothing but the pod's requests, tolerations,
+    node requirements and ports, and at that one node. Its answers are then remembered until the node changes.
+    """
+
+    def filter_rows(self, pod: PodInfo, snapshot: Snapshot, table: Table) -> Bools | None:
+        """For each row of the table whether the node can run the pod; None when the plugin has no say."""
+        ...
+
+
+@runtime_checkable
+class ArrayScore(Plugin, Protocol):
+    def score_rows(self, pod: PodInfo, snapshot: Snapshot, table: Table, rows: Ints) -> Ints | None:
+        """Normalised scores of the given rows; None when the plugin skips scoring, or says the same of every node."""
+        ...
+
+
+@runtime_checkable
 class Normalize(Plugin, Protocol):
     def normalize(self, state: CycleState, nodes: Sequence[NodeInfo], scores: list[int]) -> list[int]:
         """Bring scores into 0..MAX_SCORE."""
@@ -268,6 +291,14 @@ def _at(plugins: Sequence[Plugin], point: Any) -> list[Any]:
     methods = [name for name, value in vars(point).items() if not name.startswith("_") and callable(value)]
     assert methods, f"{point} adds no method"
     return [plugin for plugin in plugins if all(hasattr(plugin, name) for name in methods)]
+
+
+def has_array_filter(plugin: object) -> TypeGuard[ArrayFilter]:
+    return hasattr(plugin, "filter_rows")
+
+
+def has_array_score(plugin: object) -> TypeGuard[ArrayScore]:
+    return hasattr(plugin, "score_rows")
 
 
 def scaled(scores: list[int], *, reverse: bool = False) -> list[int]:

@@ -7,6 +7,15 @@ MIN_FEASIBLE_NODES: Final = 100
 
 MIN_FEASIBLE_PERCENT: Final = 5
 
+ARRAY_NODES: Final = 32
+"""From so many nodes on a cycle runs on arrays; below, importing them costs more than they save."""
+
+JOURNAL_CHANGES: Final = 65536
+"""Changes of nodes and their pods that are remembered for arrays; a column that has missed more is made anew."""
+
+COLUMNS: Final = 1024
+"""Columns kept; the one that was not read for longest goes first."""
+
 BACKOFF_INITIAL_SECONDS: Final = 1.0
 BACKOFF_MAX_SECONDS: Final = 10.0
 """How long a pod that could not be placed waits before its next try, doubling from the first to the second."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from kube_actors.api.types.core_v1 import Node
 
+from .journal import Journal
 from .node_info import NodeInfo
 from .pod_info import PodInfo
 
@@ -43,10 +44,24 @@ class Snapshot:
         self.objects: dict[str, dict[str, Any]] = {}
         """Other objects by kind and key, as far as plugins need them (Namespace, Service, ReplicaSet, ...)."""
         self.generation = 0
+        self.namespaces_stamp = 0
+        """Counts changes of namespaces."""
+        self.journal: Journal | None = None
+        """What has changed since, once somebody asked for it; see `keep_journal`."""
+        self.cycle: Any = None
+        """What cycles on arrays keep for this snapshot (arrays.cycle.ArrayCycle)."""
         self._homes: dict[str, NodeInfo] = {}
         self._assumed: set[str] = set()
         self._unknown: dict[str, NodeInfo] = {}
         self._list: list[NodeInfo] | None = None
+
+    def keep_journal(self) -> Journal:
+        """Changes from now on, beginning with all there is."""
+        if self.journal is None:
+            self.journal = Journal()
+            for info in self.nodes.values():
+                self.journal.node(info)
+        return self.journal
 
     # Nodes
 
@@ -70,6 +85,8 @@ class Snapshot:
         for names, belongs in ((self.tainted, bool(info.hard_taints)), (self.cordoned, info.unschedulable)):
             (names.add if belongs else names.discard)(name)
         self._index(info)
+        if self.journal is not None:
+            self.journal.node(info)
         self.generation += 1
 
     def remove_node(self, name: str) -> None:
@@ -87,6 +104,8 @@ class Snapshot:
         info.images = {}
         if info.pods:
             self._unknown[name] = info
+        if self.journal is not None:
+            self.journal.gone(name)
         self.generation += 1
 
     def _count_images(self, info: NodeInfo, sign: int) -> None:
@@ -122,6 +141,8 @@ class Snapshot:
         self._homes[pod.uid] = info
         if pod.has_affinity:
             self._index(info)
+        if self.journal is not None:
+            self.journal.pod(info, pod, 1)
         self.generation += 1
 
     def drop_pod(self, uid: str) -> PodInfo | None:
@@ -133,6 +154,8 @@ class Snapshot:
         pod = info.remove(uid)
         if pod.has_affinity:
             self._index(info)
+        if self.journal is not None:
+            self.journal.pod(info, pod, -1)
         if info.node is None and not info.pods:
             self._unknown.pop(info.name, None)
         self.generation += 1
@@ -180,9 +203,13 @@ class Snapshot:
     # Other objects
 
     def put_object(self, kind: str, key: str, value: Any) -> None:
+        if kind == "Namespace":
+            self.namespaces_stamp += 1
         self.objects.setdefault(kind, {})[key] = value
 
     def drop_object(self, kind: str, key: str) -> None:
+        if kind == "Namespace":
+            self.namespaces_stamp += 1
         self.objects.get(kind, {}).pop(key, None)
 
     def all_of(self, kind: str) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from kube_actors.scheduler.snapshot import Snapshot
 
 class DynamicResources:
     name = "DynamicResources"
+    local = True
     refusal = unresolvable(name, "resource claims are not allocated by this scheduler")
     unprepared = Verdict(Code.ERROR, ("not found",), name)
     nothing_to_free = unschedulable(name, "no new claims to deallocate")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from kube_actors.scheduler.framework import MAX_SCORE, CycleState
 from kube_actors.scheduler.node_info import NodeInfo
 from kube_actors.scheduler.pod_info import PodInfo
 from kube_actors.scheduler.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from kube_actors.scheduler.arrays.table import Ints, Table
 
 _MEBIBYTE = 1024 * 1024
 LEAST = 23 * _MEBIBYTE
@@ -34,6 +39,26 @@ class ImageLocality:
             amount = min(max(amount, LEAST), most)
             found.append(MAX_SCORE * (amount - LEAST) // (most - LEAST))
         return found
+
+    def score_rows(self, pod: PodInfo, snapshot: Snapshot, table: Table, rows: Ints) -> Ints | None:
+        wanted, count = images_of(pod)
+        total = len(snapshot.nodes)
+        found: Ints | None = None
+        for name in wanted:
+            image = snapshot.images.get(name)
+            if image is not None:
+                size = int(image.size * (image.nodes / total))
+                there = table.included(("image", name), partial(_has, name))[rows] * size
+                found = there if found is None else found + there
+        if found is None:
+            return None
+        most = MOST_OF_ONE * count
+        scores: Ints = MAX_SCORE * (found.clip(LEAST, most) - LEAST) // (most - LEAST)
+        return scores
+
+
+def _has(name: str, node: NodeInfo) -> bool:
+    return name in node.images
 
 
 def images_of(pod: PodInfo) -> tuple[list[str], int]:

@@ -6,13 +6,16 @@ Neighbourhoods are pairs of a topology key and a value; what matters are counts 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kube_actors.scheduler.events import Change, Interest
 from kube_actors.scheduler.framework import MAX_SCORE, SKIP, CycleState, Verdict, unresolvable, unschedulable
 from kube_actors.scheduler.node_info import NodeInfo
 from kube_actors.scheduler.pod_info import AffinityTerm, PodInfo
 from kube_actors.scheduler.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from kube_actors.scheduler.arrays.table import Bools, Ints, Table
 
 NAME = "InterPodAffinity"
 HARD_AFFINITY_WEIGHT = 1
@@ -123,6 +126,16 @@ class InterPodAffinity:
         if not span:
             return [0] * len(scores)
         return [int(MAX_SCORE * ((score - least) / span)) for score in scores]
+
+    def filter_rows(self, pod: PodInfo, snapshot: Snapshot, table: Table) -> Bools | None:
+        from kube_actors.scheduler.arrays import nearness  # lazy: numpy, for large clusters
+
+        return nearness.allowed(pod, snapshot, table)
+
+    def score_rows(self, pod: PodInfo, snapshot: Snapshot, table: Table, rows: Ints) -> Ints | None:
+        from kube_actors.scheduler.arrays import nearness  # lazy: numpy, for large clusters
+
+        return nearness.scores(pod, snapshot, table, rows)
 
     def interests(self) -> Sequence[Interest]:
         return (

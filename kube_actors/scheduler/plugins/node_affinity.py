@@ -14,6 +14,7 @@ from kube_actors.scheduler.snapshot import Snapshot
 
 class NodeAffinity:
     name = "NodeAffinity"
+    local = True
     refusal = unresolvable(name, "node(s) didn't match Pod's node affinity/selector")
     contradiction = unresolvable(name, "pod affinity terms conflict")
 

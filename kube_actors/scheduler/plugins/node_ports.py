@@ -14,6 +14,7 @@ from kube_actors.scheduler.snapshot import Snapshot
 
 class NodePorts:
     name = "NodePorts"
+    local = True
     refusal = unschedulable(name, "node(s) didn't have free ports for the requested pod ports")
 
     def pre_filter(self, state: CycleState, pod: PodInfo, snapshot: Snapshot) -> Verdict | None:

@@ -21,6 +21,7 @@ TOO_MANY_PODS = "Too many pods"
 
 class NodeResourcesFit:
     name = NAME
+    local = True
 
     def filter(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Verdict | None:
         request, offer = pod.request, node.allocatable

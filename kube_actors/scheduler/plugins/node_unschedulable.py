@@ -18,6 +18,7 @@ CORDON = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
 
 class NodeUnschedulable:
     name = "NodeUnschedulable"
+    local = True
     refusal = unresolvable(name, "node(s) were unschedulable")
 
     def pre_filter(self, state: CycleState, pod: PodInfo, snapshot: Snapshot) -> Verdict | None:

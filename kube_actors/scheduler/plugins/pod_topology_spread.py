@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kube_actors.scheduler.events import Change, Interest
 from kube_actors.scheduler.framework import MAX_SCORE, SKIP, CycleState, Verdict, unresolvable, unschedulable
@@ -22,6 +22,9 @@ from .spread_constraints import (
     has_all_keys,
     own_constraints,
 )
+
+if TYPE_CHECKING:
+    from kube_actors.scheduler.arrays.table import Bools, Ints, Table
 
 NAME = "PodTopologySpread"
 _NO_DOMAIN = 2**31 - 1
@@ -121,6 +124,16 @@ class PodTopologySpread:
             else:
                 found.append(MAX_SCORE * (most + least - score) // most if most else MAX_SCORE)
         return found
+
+    def filter_rows(self, pod: PodInfo, snapshot: Snapshot, table: Table) -> Bools | None:
+        from kube_actors.scheduler.arrays import spreading  # lazy: numpy, for large clusters
+
+        return spreading.allowed(pod, table)
+
+    def score_rows(self, pod: PodInfo, snapshot: Snapshot, table: Table, rows: Ints) -> Ints | None:
+        from kube_actors.scheduler.arrays import spreading  # lazy: numpy, for large clusters
+
+        return spreading.scores(pod, snapshot, table, rows)
 
     def interests(self) -> Sequence[Interest]:
         return (

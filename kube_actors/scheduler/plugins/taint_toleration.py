@@ -15,6 +15,7 @@ from kube_actors.scheduler.snapshot import Snapshot
 
 class TaintToleration:
     name = "TaintToleration"
+    local = True
     refusal = unresolvable(name, "node(s) had untolerated taint(s)")
 
     def pre_filter(self, state: CycleState, pod: PodInfo, snapshot: Snapshot) -> Verdict | None:
