@@ -34,14 +34,15 @@ REFUSED_TEXT = "it does not accept our credentials (401 Unauthorized)"
 class Told:
     """A transport that tells, once for each change, that its server is away, refuses our credentials, or is back.
 
-    What we are not allowed to do is told once for each kind of request: whoever asks goes on asking, and nobody else
-    would ever hear of it.
+    So is what we are not allowed to do: whoever asks goes on asking, and nobody else would ever hear of it. Of several
+    kinds of request that are forbidden at a time the first is told, and all stand in the story.
     """
 
-    def __init__(self, inner: HTTPTransport, server: str, tell: Tell) -> None:
+    def __init__(self, inner: HTTPTransport, server: str, tell: Tell, record: Tell) -> None:
         self._inner = inner
         self._server = server
         self._tell = tell
+        self._record = record
         self._trouble = ""
         self._met = False
         self._forbidden: set[tuple[str, ...]] = set()
@@ -52,7 +53,7 @@ class Told:
         self._note(REFUSED_TEXT if answer.status == REFUSED else "")
         if answer.status == FORBIDDEN:
             self._note_forbidden(request, errors.decode(answer.status, answer.body).message)
-        elif self._forbidden:
+        elif self._forbidden and isinstance(request, Request):
             self._forbidden.discard(_kind_of(request))
         return answer
 
@@ -60,6 +61,7 @@ class Told:
         with self._noted(request):
             opened = await self._inner.open_watch(request)
         self._note("")
+        self._forbidden.discard(_kind_of(request))
         return opened
 
     async def open_stream(self, request: AnyRequest) -> ByteStream:
@@ -88,13 +90,18 @@ class Told:
             raise
 
     def _note_forbidden(self, request: AnyRequest, message: str) -> None:
-        # Admission says 403 too, of objects; that is for whoever made them.
-        if not self._met or 'User "' not in message or '" cannot ' not in message:
+        # Admission says 403 too, of objects; that is for whoever made them. The first contact asks for a path, and
+        # raises what it is told.
+        if not isinstance(request, Request) or 'User "' not in message or '" cannot ' not in message:
             return
         kind = _kind_of(request)
-        if kind not in self._forbidden:
-            self._forbidden.add(kind)
-            self._tell(f"{self._server}: 403 {message}; trying again")
+        if kind in self._forbidden:
+            return
+        if self._forbidden:
+            self._record(f"403 {message}")
+        else:
+            self._say(f"403 {message}; trying again")
+        self._forbidden.add(kind)
 
     def _note(self, trouble: str) -> None:
         self._met = self._met or not trouble
@@ -103,7 +110,11 @@ class Told:
         if bool(trouble) == bool(self._trouble):
             return
         self._trouble = trouble
-        self._tell(f"{self._server}: {trouble}; trying again" if trouble else f"{self._server}: it answers again")
+        self._say(f"{trouble}; trying again" if trouble else "it answers again")
+
+    def _say(self, line: str) -> None:
+        self._record(line)
+        self._tell(f"{self._server}: {line}")
 
 
 async def first_contact(client: Client, server: str, credentials: str) -> None:
@@ -134,18 +145,15 @@ async def first_contact(client: Client, server: str, credentials: str) -> None:
 def client_of(transport: HTTPTransport, server: str, tell: Tell, system: System) -> Client:
     """A client whose troubles on the way are told, and stand in the story."""
 
-    def note(line: str) -> None:
-        system.story.tell("transport", "server", detail=line)
-        tell(line)
+    def record(line: str) -> None:
+        system.story.tell("transport", server, detail=line)
 
-    return Client(Told(transport, server, note))
+    return Client(Told(transport, server, tell, record))
 
 
-def _kind_of(request: AnyRequest) -> tuple[str, ...]:
+def _kind_of(request: Request) -> tuple[str, ...]:
     """What a permission is about; requests that differ in names alone are one kind."""
-    if isinstance(request, Request):
-        return (request.verb, request.group, request.resource, request.subresource)
-    return ("raw", request.path)
+    return (request.verb, request.group, request.resource, request.subresource)
 
 
 def check_url(server: str) -> None:

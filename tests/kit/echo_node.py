@@ -9,7 +9,7 @@ from typing import Any
 import trio
 
 from kube_actors.api import errors
-from kube_actors.api.messages import CLOSE, ERROR, RESIZE, STDERR, STDIN, STDOUT, ByteStream, Session
+from kube_actors.api.messages import CLOSE, ERROR, RESIZE, STDERR, STDIN, STDOUT, Answer, ByteStream, Session
 from kube_actors.api.node_messages import AttachRequest, ExecRequest, LogRequest, NodeEndpoint, NodeService
 
 SUCCESS = b'{"metadata":{},"status":"Success"}'
@@ -96,6 +96,9 @@ class EchoNode:
 
     def reach(self, node: NodeEndpoint) -> NodeService:
         return self
+
+    async def document(self, path: str) -> Answer | None:
+        return None
 
     async def logs(self, request: LogRequest) -> ByteStream:
         if request.previous:
