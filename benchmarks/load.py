@@ -130,13 +130,11 @@ def fan_out(
 
 
 def _drain(stream: ssl.SSLSocket) -> bytes:
-    parts = []
-    while True:
-        try:
-            data = stream.recv(65536)
-        except ssl.SSLWantReadError:
-            break
-        if not data:
-            raise LoadError("a watch has ended")
-        parts.append(data)
-    return b"".join(parts)
+    """What has come, as a rule in one piece."""
+    try:
+        data = stream.recv(RECORD)
+    except ssl.SSLWantReadError:
+        return b""
+    if not data:
+        raise LoadError("a watch has ended")
+    return data + _drain(stream) if stream.pending() else data

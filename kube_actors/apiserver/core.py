@@ -17,6 +17,7 @@ from kube_actors.api.node_messages import NodeGateway
 from kube_actors.apiserver.aggregation.book import PREFIX, Aggregator
 from kube_actors.apiserver.custom.book import CustomBook
 from kube_actors.apiserver.facets import FacetCache
+from kube_actors.apiserver.fanout import FanOut
 from kube_actors.apiserver.kinds import Kind, Kinds
 from kube_actors.apiserver.mirror import Mirrors
 from kube_actors.apiserver.segments import Segments
@@ -66,6 +67,7 @@ class Core:
         self.access = access
         self.facets = FacetCache()
         self.segments = Segments()
+        self.fan_out = FanOut()
         self.mirrors = Mirrors(store)
         self.custom = CustomBook(self.mirrors.of("/registry/apiextensions.k8s.io/customresourcedefinitions/"), kinds)
         self.aggregator = Aggregator(system, store, kinds, self.mirrors.of(PREFIX))

@@ -12,6 +12,9 @@ MAILBOX = 4096
 WATCH_EVENTS = 4096
 """Live events that one watch holds for its reader before it is closed with 410."""
 
+DELIVERED_EVENTS = 64
+"""Events of one watch that are delivered at once, without its own task; more are its own to send."""
+
 WATCH_TIMEOUT_SECONDS = 1800
 """Shortest life of a watch that names no timeout; a random part of the same length is added."""
 

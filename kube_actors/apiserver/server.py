@@ -110,6 +110,7 @@ class APIServer:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(compactor.run, self.core)
                 nursery.start_soon(naming.run, self.core)
+                nursery.start_soon(self.core.fan_out.run)
                 nursery.start_soon(availability.run, self.core)
                 if self._seeded:
                     nursery.start_soon(self.core.access.seeds.run)

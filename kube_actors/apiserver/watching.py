@@ -8,7 +8,7 @@ watchers. Never buffers beyond the store's bounded stream.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import trio
 
@@ -28,6 +28,7 @@ from kube_actors.store.contract import (
     WatchOverrun,
     WatchStream,
 )
+from kube_actors.store.feed import Watch
 
 _END = "k8s.io/initial-events-end"
 
@@ -88,6 +89,10 @@ def _bookmark(call: Call, revision: int, *, last_initial: bool = False) -> Watch
     return WatchEvent("BOOKMARK", body, revision)
 
 
+Deliver = Callable[[Sequence[WatchEvent]], bool]
+"""Takes events at once, or says that it cannot."""
+
+
 class Watching:
     """The `EventStream` of one watch."""
 
@@ -110,6 +115,31 @@ class Watching:
         self._ends_at = trio.current_time() + _lifetime(call)
         self._next_bookmark = trio.current_time() + limits.BOOKMARK_SECONDS
         self._closed = False
+        self._deliver: Deliver | None = None
+
+    def lend(self, deliver: Deliver) -> None:
+        """From now on live events may be handed to `deliver`, which says whether it took them, instead of waking the
+        task that waits in `receive_batch`."""
+        if isinstance(self._stream, Watch):
+            self._deliver = deliver
+            self._stream.notify = self._notify
+
+    def _notify(self) -> None:
+        self._call.core.fan_out.ready(self)
+
+    def deliver(self) -> None:
+        """See `Delivery`."""
+        stream, deliver = self._stream, self._deliver
+        assert isinstance(stream, Watch) and deliver is not None
+        if stream.gathered > limits.DELIVERED_EVENTS or not deliver(self._events(stream.waiting())):
+            stream.wake()
+        else:
+            stream.take()
+
+    def wake(self) -> None:
+        """See `Delivery`."""
+        assert isinstance(self._stream, Watch)
+        self._stream.wake()
 
     async def receive_batch(self) -> Sequence[WatchEvent]:
         """See `EventStream`."""
@@ -150,6 +180,10 @@ class Watching:
         except StoreClosed:
             self.close()
             return []
+        return self._events(events)
+
+    def _events(self, events: Sequence[Event]) -> list[WatchEvent]:
+        """What of it this watch is about, as it sees it."""
         if not self._selection:
             return [self._plain(event) for event in events if event.revision > self._after]
         found = []

@@ -26,12 +26,14 @@ from kube_actors.api.messages import (
 )
 from kube_actors.apiserver import remote
 from kube_actors.apiserver.views import EventView
+from kube_actors.apiserver.watching import Deliver
 from kube_actors.wire import Answer as HttpAnswer
 from kube_actors.wire import (
     HeaderPairs,
     HttpRequest,
     HttpResponse,
     Send,
+    SendNow,
     StreamResponse,
     TunnelUpgrade,
     WebSocketClosed,
@@ -115,7 +117,13 @@ def watching(
         finally:
             ended()
 
-    return StreamResponse(200, head(audit_id, answer.content_type), produce, prompt=True)
+    lend: Callable[[Deliver], None] | None = getattr(answer.stream, "lend", None)  # those of other servers have none
+
+    def lent(send_now: SendNow) -> None:
+        if lend is not None:
+            lend(lambda events: not events or send_now(b"".join([view.line(event) for event in events])))
+
+    return StreamResponse(200, head(audit_id, answer.content_type), produce, prompt=True, lend=lent)
 
 
 async def _watch_lines(send: Send, stream: EventStream, view: EventView) -> None:

@@ -7,7 +7,7 @@ watches of one prefix, those that are filed (see `Sorter`) cost nothing while th
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import trio
 
@@ -32,11 +32,13 @@ class Watch(Stream):
         "_error",
         "_feed",
         "_handed",
+        "_notified",
         "_parked",
         "_pending",
         "_receives",
         "_room",
         "filed",
+        "notify",
         "prefix",
     )
 
@@ -53,6 +55,10 @@ class Watch(Stream):
         self._error: StoreError | None = None
         self._parked: trio.lowlevel.Task | None = None
         self._receives = 0
+        self._notified = False
+        self.notify: Callable[[], None] | None = None
+        """Called in place of waking a reader that waits, once until it has woken or the events were taken. Whoever sets
+        it will `take` them, or `wake` the reader; the end of the watch wakes it all the same."""
 
     @property
     def position(self) -> int:
@@ -85,6 +91,23 @@ class Watch(Stream):
         self._room = self._capacity
         return batch
 
+    def waiting(self) -> Sequence[Event]:
+        """What has gathered while the reader waits; nothing if he is awake, for then it is his."""
+        return tuple(self._pending) if self._parked is not None else ()
+
+    def take(self) -> None:
+        """What is `waiting` has been taken in the reader's stead, who goes on waiting."""
+        self._notified = False
+        if self._parked is not None and self._pending:
+            self._handed = self._pending[-1].revision
+            self._pending.clear()
+            self._room = self._capacity
+
+    @property
+    def gathered(self) -> int:
+        """Events that wait for the reader."""
+        return len(self._pending)
+
     def statistics(self) -> WatchStatistics:
         return WatchStatistics(self.prefix, len(self._pending), self._capacity, self._error is not None)
 
@@ -98,20 +121,26 @@ class Watch(Stream):
             self.fail(WatchOverrun(self.prefix, self._handed))
             return
         self._pending.append(event)
-        self._wake()
+        if self.notify is None:
+            self.wake()
+        elif self._parked is not None and not self._notified:
+            self._notified = True
+            self.notify()
 
     def fail(self, error: StoreError) -> None:
         """For the feed: drops the buffer and ends the watch with `error`."""
         self._feed.forget(self)
         self._pending.clear()
         self._error = error
-        self._wake()
+        self.wake()
 
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error.with_traceback(None)
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let a reader that waits see what there is."""
+        self._notified = False
         if self._parked is not None:
             trio.lowlevel.reschedule(self._parked)
             self._parked = None

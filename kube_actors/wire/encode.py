@@ -13,6 +13,9 @@ _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" fo
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
+SHARED_BYTES = 64 * 1024
+"""A longer chunk is not kept for the next connection."""
+
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 PLAIN_HTTP_TO_TLS = (
@@ -36,8 +39,19 @@ def has_body(status: int) -> bool:
     return status >= 200 and status not in (204, 304)
 
 
+class _Last:
+    """The chunk that was made last: a thousand watchers are sent the same one."""
+
+    pair: tuple[bytes | None, bytes] = (None, b"")  # one value, since servers may run in several threads
+
+
 def encode_chunk(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data)
+    known, chunk = _Last.pair
+    if data is not known:
+        chunk = b"%x\r\n%b\r\n" % (len(data), data)
+        if len(data) <= SHARED_BYTES:
+            _Last.pair = (data, chunk)
+    return chunk
 
 
 def accepts_gzip(request: HttpRequest) -> bool:

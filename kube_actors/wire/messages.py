@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 HeaderPairs = tuple[tuple[str, str], ...]
 
 Send = Callable[[bytes], Awaitable[None]]
+SendNow = Callable[[bytes], bool]
 
 
 _KEYS = {
@@ -164,6 +165,9 @@ class StreamResponse(msgspec.Struct, frozen=True):
     headers: HeaderPairs
     produce: Callable[[Send], Awaitable[None]]
     prompt: bool = False
+    lend: Callable[[SendNow], None] | None = None
+    """Called before `produce` with a way to write a piece at once, from any task. It says False, and takes nothing,
+    when that cannot be; `produce` must then send it. To be used only while `produce` waits for something to send."""
 
 
 class WebSocketUpgrade(msgspec.Struct, frozen=True):

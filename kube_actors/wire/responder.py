@@ -89,6 +89,8 @@ class Responder:
             nursery.start_soon(flush)
             try:
                 with self.producing:
+                    if response.lend is not None:
+                        response.lend(body.send_now)
                     await response.produce(body.send)
             except Exception:
                 # Boundary: the handler's fault, told to the log; the client sees a truncated body.

@@ -42,6 +42,20 @@ class BodyStream:
             self._size += len(data)
             self._arrived.set()
 
+    def send_now(self, data: bytes) -> bool:
+        """Write without waiting; False, and nothing is taken, when others are in front. See `StreamResponse.lend`."""
+        if not self._headed or self._waiting or self._complete or self._gone is not None:
+            return False
+        try:
+            taken = self._transport.send_now(encode_chunk(data) if self._chunked else data)
+        except PeerGone as gone:
+            self._gone = gone
+            self._arrived.set()
+            return True
+        if not self._transport.settled:
+            self._arrived.set()
+        return taken
+
     async def _write(self, data: bytes) -> None:
         """At once; that the client has gone is told by the flusher, as for everything else."""
         try:
@@ -66,6 +80,10 @@ class BodyStream:
             if self._gone is not None:
                 raise self._gone
             self._arrived = trio.Event()
+            if not self._transport.settled:
+                await self._transport.settle()
+                if not self._waiting and not self._complete:
+                    continue
             data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
             self._waiting.clear()
             self._size = 0

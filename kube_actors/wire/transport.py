@@ -54,6 +54,7 @@ class Transport:
         self._write_seconds = write_seconds
         self._lock = trio.Lock()
         self._broken = False  # a message was left half sent
+        self._rest: bytes | memoryview = b""  # of a message that `send_now` took and the kernel did not
         self.certificate: PeerCertificate | None = None
 
     async def handshake(self) -> None:
@@ -100,8 +101,9 @@ class Transport:
 
     async def send(self, data: bytes) -> None:
         """All of the bytes, in one piece. Raises PeerGone on a reset or when the peer takes none for too long."""
-        if self._lock.locked():
+        if self._lock.locked() or self._rest:
             async with self._lock:
+                await self._push_rest()
                 await self._push(data)
             return
         sent = self._try_send(data)
@@ -111,6 +113,37 @@ class Transport:
                 await self._push(memoryview(data)[sent:])
             finally:
                 self._lock.release()
+
+    def send_now(self, data: bytes) -> bool:
+        """As `send`, without waiting. What the kernel does not take at once is kept for `settle`, which must then be
+        awaited. False, and nothing is taken, while something else is on its way."""
+        if self._lock.locked() or self._rest or self._broken:
+            return False
+        ready = self._outgoing(data)
+        sent = self._try_send(ready)
+        if sent < len(ready):
+            self._rest = memoryview(ready)[sent:]
+        return True
+
+    def _outgoing(self, data: bytes) -> bytes:
+        """The bytes as they go out."""
+        return data
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left of what `send_now` took."""
+        return not self._rest
+
+    async def settle(self) -> None:
+        """Send what `send_now` could not. Raises PeerGone as `send` does."""
+        if self._rest:
+            async with self._lock:
+                await self._push_rest()
+
+    async def _push_rest(self) -> None:
+        rest, self._rest = self._rest, b""
+        if rest:
+            await self._push(rest)
 
     async def _push(self, data: bytes | memoryview) -> None:
         if self._broken:
@@ -196,6 +229,7 @@ class TlsTransport(Transport):
         """Send what TLS itself wants to say; if somebody is sending, that task takes it along."""
         if self._out.pending and not self._lock.locked():
             async with self._lock:
+                await self._push_rest()
                 await self._push_pending()
 
     async def _push_pending(self) -> None:
@@ -237,8 +271,9 @@ class TlsTransport(Transport):
     async def send(self, data: bytes) -> None:
         if not data:
             return
-        if self._lock.locked() or len(data) > TLS_SLICE_BYTES:
+        if self._lock.locked() or self._rest or len(data) > TLS_SLICE_BYTES:
             async with self._lock:
+                await self._push_rest()
                 view = memoryview(data)
                 for start in range(0, len(view), TLS_SLICE_BYTES):
                     self._encrypt(view[start : start + TLS_SLICE_BYTES])
@@ -255,6 +290,10 @@ class TlsTransport(Transport):
             finally:
                 self._lock.release()
 
+    def _outgoing(self, data: bytes) -> bytes:
+        self._encrypt(data)
+        return self._out.read()
+
     def _encrypt(self, data: bytes | memoryview) -> None:
         try:
             self._tls.write(data)
@@ -263,7 +302,7 @@ class TlsTransport(Transport):
 
     def _say_goodbye(self) -> None:
         """Best effort: close_notify if it can be sent at once."""
-        if self._lock.locked():
+        if self._lock.locked() or self._rest:
             return
         try:
             self._tls.unwrap()

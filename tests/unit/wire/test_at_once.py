@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import trio
+import trio.testing
 
-from kube_actors.wire import HttpRequest, HttpResponse, Limits
+from kube_actors.wire import HttpRequest, HttpResponse, Limits, Send, SendNow, StreamResponse, client_context
 from kube_actors.wire.parser import RequestParser
 
 HEAD = b"Host: x\r\nAccept: application/json\r\n\r\n"
@@ -125,3 +128,64 @@ async def test_answers_keep_their_order(serving: Callable[..., Any], raw: Callab
         assert bodies[6] == "/d"
         assert found.count(b"X-Quick: yes\r\n") == 2
         assert server.statistics().requests == 7
+
+
+@pytest.mark.parametrize("secure", [False, True])
+async def test_pieces_written_at_once_keep_their_order_and_wait_for_a_slow_client(
+    serving: Callable[..., Any], raw: Callable[..., Any], tls: Any, pki: Any, secure: bool
+) -> None:
+    taken: list[int] = []
+    filled = trio.Event()
+
+    async def handler(request: HttpRequest) -> StreamResponse:
+        writes: list[SendNow] = []
+
+        async def produce(send: Send) -> None:
+            await send(b"[0]")
+            await trio.testing.wait_all_tasks_blocked()
+            for number in range(1, 5000):
+                if not writes[0](b"[%d]" % number + b"." * 9000):
+                    break
+                taken.append(number)
+            filled.set()
+            assert not writes[0](b"[never]")
+            await send(b"[last]")
+
+        return StreamResponse(200, (), produce, prompt=True, lend=writes.append)
+
+    async with serving(handler, tls=tls if secure else None) as server:
+        stream = await raw(server, tls=client_context(ca=pki.ca_certificate) if secure else None)
+        await stream.send_all(b"GET / HTTP/1.1\r\n" + HEAD)
+        await filled.wait()
+        found = b""
+        while not found.endswith(b"0\r\n\r\n"):
+            found += await stream.receive_some()
+        numbers = re.findall(rb"\[([a-z0-9]+)\]", found)
+        assert len(taken) > 1
+        assert numbers == [b"0", *(b"%d" % number for number in taken), b"last"]
+
+
+async def test_a_client_that_left_is_noticed_by_what_is_written_at_once(
+    serving: Callable[..., Any], raw: Callable[..., Any]
+) -> None:
+    ended = trio.Event()
+    writes: list[SendNow] = []
+
+    async def handler(request: HttpRequest) -> StreamResponse:
+        async def produce(send: Send) -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                ended.set()
+
+        return StreamResponse(200, (), produce, prompt=True, lend=writes.append)
+
+    async with serving(handler) as server:
+        stream = await raw(server)
+        await stream.send_all(b"GET / HTTP/1.1\r\n" + HEAD)
+        await stream.receive_some()
+        await stream.aclose()
+        while not ended.is_set():
+            writes[0](b"x" * 1000)
+            await trio.lowlevel.checkpoint()
+        writes[0](b"x")  # nobody is there any more, and nobody minds
