@@ -82,7 +82,7 @@ def _default_host_ports(spec: JSONObject) -> None:
     for key in ("initContainers", "containers"):
         for container in spec.get(key) or ():
             for port in container.get("ports") or ():
-                port.setdefault("hostPort", port.get("containerPort", 0))
+                port["hostPort"] = port.get("hostPort") or port.get("containerPort", 0)
 
 
 def default_container(container: JSONObject) -> None:

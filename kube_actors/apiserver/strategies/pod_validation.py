@@ -103,12 +103,12 @@ def _claims(spec: JSONObject, path: str) -> Problems:
 
 
 def _host_ports(spec: JSONObject, path: str) -> Problems:
-    """On the host's network a port is the host's own."""
+    """On the host's network a port is the host's own. A template may leave that to the pods' own default."""
     found: Problems = []
     if spec.get("hostNetwork"):
         for index, container in enumerate(spec.get("containers") or ()):
             for position, port in enumerate(container.get("ports") or ()):
-                if port.get("hostPort") != port.get("containerPort"):
+                if port.get("hostPort") and port["hostPort"] != port.get("containerPort"):
                     at = f"{path}.containers[{index}].ports[{position}].containerPort"
                     text = "must match `hostPort` when `hostNetwork` is true"
                     found.append(fields.invalid(at, port.get("containerPort", 0), text))

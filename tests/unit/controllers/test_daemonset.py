@@ -29,7 +29,9 @@ async def settled(world: World, nodes: int) -> dict[str, Any]:
 
 
 async def test_every_node_has_a_pod_that_only_fits_there(autojump_clock: Any) -> None:
-    async with running() as world:
+    async with running(kubelet=False) as world:
+        for name in ("node-0", "node-1"):
+            await world.api.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
         await world.api.create(daemon_set())
         await settled(world, 2)
         pods = await world.items("Pod")
