@@ -95,11 +95,7 @@ def to_dict(value: Any) -> dict[str, Any]:
 
 def copy_plain(value: Any) -> Any:
     """A deep copy of plain data."""
-    if isinstance(value, dict):
-        return {key: copy_plain(item) if isinstance(item, dict | list) else item for key, item in value.items()}
-    if isinstance(value, list):
-        return [copy_plain(item) if isinstance(item, dict | list) else item for item in value]
-    return value
+    return msgspec.to_builtins(value)
 
 
 class _Head(Struct):

@@ -23,6 +23,9 @@ from kube_actors.store.contract import (
 )
 from kube_actors.store.stream import Stream
 
+FOLDERS = 1024
+"""Folders whose watches are remembered."""
+
 
 class Watch(Stream):
     """The `WatchStream` of every engine that keeps its state in this process."""
@@ -62,8 +65,8 @@ class Watch(Stream):
 
     @property
     def position(self) -> int:
-        if self._error is None and not self._pending:
-            self._handed = max(self._handed, self._feed.revision)
+        if self._error is None and not self._pending and self._handed < self._feed.revision:
+            self._handed = self._feed.revision
         return self._handed
 
     async def receive(self) -> Event:
@@ -216,6 +219,8 @@ class Feed:
         self.revision = revision
         self._by_prefix: dict[str, _Shelf] = {}
         self._lengths: dict[str, dict[int, int]] = {}
+        self._shelves: dict[str, tuple[_Shelf, ...]] = {}
+        """The shelves for keys of a folder, until watches come or go."""
         self._count = 0
 
     def __len__(self) -> int:
@@ -226,6 +231,7 @@ class Feed:
     ) -> Watch:
         """A watch that begins with `backlog`, the events after `after` and up to `revision`."""
         watch = Watch(self, prefix, after, backlog, capacity, filed)
+        self._shelves.clear()
         self._by_prefix.setdefault(prefix, _Shelf()).add(watch)
         self._count += 1
         folder, rest = _split(prefix)
@@ -239,6 +245,7 @@ class Feed:
         if shelf is None or not shelf.remove(watch):
             return
         self._count -= 1
+        self._shelves.clear()
         if not shelf:
             del self._by_prefix[watch.prefix]
         folder, rest = _split(watch.prefix)
@@ -262,7 +269,14 @@ class Feed:
                 watch.fail(error)
 
     def _watches_of(self, event: Event) -> list[Watch]:
-        shelves = [self._by_prefix[prefix] for prefix in self._prefixes_in_use(event.key)]
+        folder = event.key[: event.key.rfind("/") + 1]
+        shelves = self._shelves.get(folder)
+        if shelves is None:
+            shelves = tuple([self._by_prefix[prefix] for prefix in self._prefixes_in_use(event.key)])
+            if not self._lengths:  # with other prefixes than folders, keys of one folder differ
+                if len(self._shelves) >= FOLDERS:
+                    self._shelves.clear()
+                self._shelves[folder] = shelves
         return [watch for shelf in shelves for watch in shelf.concerned(event)]
 
     def _prefixes_in_use(self, key: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kube_actors.apiserver.admission.chain import Attempt, Step
+from kube_actors.apiserver.mirror import Mirror, Mirrors
 
 
 class Late(Step):
@@ -19,10 +20,17 @@ class Late(Step):
         """The step itself, once it is loaded."""
         self.prefix = prefix
         self._load = load
+        self._mirror: tuple[Mirrors, Mirror] | None = None
 
     def sleeps(self, attempt: Attempt) -> bool:
         """Whether there is surely no step, which can nearly always be told at once."""
-        return self.step is None and attempt.call.core.mirrors.of(self.prefix).is_empty()
+        if self.step is not None:
+            return False
+        mirrors = attempt.call.core.mirrors
+        known = self._mirror
+        if known is None or known[0] is not mirrors:
+            known = self._mirror = mirrors, mirrors.of(self.prefix)
+        return known[1].is_empty()
 
     async def _loaded(self, attempt: Attempt) -> Step | None:
         if self.step is None and await attempt.call.core.mirrors.of(self.prefix).read():
