@@ -195,6 +195,7 @@ class Source(Struct, frozen=True, kw_only=True):
     kind: type[Any]
     keys: Callable[[Any, Caches], Iterable[str]] | None = None
     change: Callable[[Any, Any, Caches], Iterable[str]] | None = None
+    pause: Callable[[str], float] | None = None
     indexes: tuple[tuple[str, Callable[[Any], Iterable[str]]], ...] = ()
     field_selector: str = ""
     delay: Callable[[Any, Any], float] | None = None

@@ -14,6 +14,7 @@ from kube_actors.api.types.meta_v1 import ObjectMeta
 
 from . import limits, membership, pods
 from .contract import NOTHING, Caches, Create, Delete, Plan, Source, Told, Update, own_key
+from .members import Memo
 from .membership import HEADLESS_LABEL, TRIGGER_TIME
 
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"
@@ -24,12 +25,25 @@ _TRUNCATED = "truncated"
 _RESERVED = frozenset({HEADLESS_LABEL, MANAGED_BY})
 
 
+class Prepared(Struct, frozen=True):
+    """What a pod is in Endpoints: its address, where it has a place among the others, its ports, since when."""
+
+    uid: str
+    address: EndpointAddress | None = None
+    order: tuple[int, ...] = ()
+    ready: bool = False
+    ports: tuple[EndpointPort | None, ...] = ()
+    moment: str | None = None
+
+
 class Observed(Struct, frozen=True, kw_only=True):
     """A Service (None when it is gone), its pods, and the Endpoints of its name."""
 
     service: Service | None
     members: tuple[Pod, ...] = ()
     known: Endpoints | None = None
+    prepared: tuple[Prepared, ...] | None = None
+    """What the pods are in Endpoints, where that is known already."""
     limit: int = limits.MAX_ENDPOINTS_PER_OBJECT
 
 
@@ -42,13 +56,16 @@ def plan(observed: Observed) -> Plan:
             return NOTHING
         key = f"{known.metadata.namespace}/{known.metadata.name}"
         return Plan(actions=(Delete(kind=Endpoints, key=key, uid=known.metadata.uid),))
-    subsets, truncated = _truncated(repacked(service, observed.members), observed.limit)
+    prepared = observed.prepared
+    if prepared is None:
+        prepared = tuple(prepare(service, pod) for pod in observed.members)
+    subsets, truncated = _truncated(repacked(prepared), observed.limit)
     own = {key: value for key, value in service.metadata.labels.items() if key not in _RESERVED}
     if known is not None and _is_current(known, subsets, own, truncated):
         return NOTHING
     metadata = known.metadata if known is not None else ObjectMeta(name=service.metadata.name)
     annotations = {key: value for key, value in metadata.annotations.items() if key != OVER_CAPACITY}
-    moment = membership.trigger_time(service, observed.members, first=known is None)
+    moment = membership.latest(service, (each.moment for each in prepared), first=known is None)
     if moment is not None:
         annotations[TRIGGER_TIME] = moment
     if truncated:
@@ -73,29 +90,33 @@ def _is_current(known: Endpoints, subsets: Sequence[EndpointSubset], labels: dic
     return known.subsets == tuple(subsets) and own == labels and marked == truncated and managed
 
 
-def repacked(service: Service, members: Iterable[Pod]) -> tuple[EndpointSubset, ...]:
-    """The pods of a Service as subsets: ports that lead to the same addresses stand together."""
-    family = membership.families(service)[0]
+def prepare(service: Service, pod: Pod, _: object = None) -> Prepared:
+    """What a pod is in a Service's Endpoints."""
+    uid, moment = pod.metadata.uid, membership.moment_of(pod)
     unready_too = bool(service.spec.publish_not_ready_addresses)
-    by_port: dict[EndpointPort | None, dict[str, tuple[EndpointAddress, bool]]] = {}
-    for pod in members:
-        if not membership.belongs(pod, terminating=unready_too):
-            continue
-        addresses = membership.of_family(pod, family)
-        if not addresses:
-            continue
-        address = EndpointAddress(
-            ip=addresses[0],
-            hostname=membership.hostname_of(pod, service),
-            node_name=pod.spec.node_name or None,
-            target_ref=membership.target_of(pod),
-        )
-        entry = address, unready_too or pods.is_ready(pod)
-        for port in _ports(service, pod):
-            by_port.setdefault(port, {})[pod.metadata.uid] = entry
+    addresses = membership.of_family(pod, membership.families(service)[0])
+    if not addresses or not membership.belongs(pod, terminating=unready_too):
+        return Prepared(uid, moment=moment)
+    address = EndpointAddress(
+        ip=addresses[0],
+        hostname=membership.hostname_of(pod, service),
+        node_name=pod.spec.node_name or None,
+        target_ref=membership.target_of(pod),
+    )
+    ready = unready_too or pods.is_ready(pod)
+    return Prepared(uid, address, _address_order(addresses[0]), ready, tuple(_ports(service, pod)), moment)
+
+
+def repacked(prepared: Iterable[Prepared]) -> tuple[EndpointSubset, ...]:
+    """The pods of a Service as subsets: ports that lead to the same addresses stand together."""
+    by_port: dict[EndpointPort | None, dict[str, Prepared]] = {}
+    for each in prepared:
+        if each.address is not None:
+            for port in each.ports:
+                by_port.setdefault(port, {})[each.uid] = each
     by_members: dict[frozenset[tuple[str, bool]], list[EndpointPort | None]] = {}
     for port, entries in by_port.items():
-        identity = frozenset((uid, ready) for uid, (_, ready) in entries.items())
+        identity = frozenset((uid, each.ready) for uid, each in entries.items())
         by_members.setdefault(identity, []).append(port)
     subsets = [
         _subset([p for p in ports if p is not None], by_port[ports[0]].values()) for ports in by_members.values()
@@ -103,12 +124,14 @@ def repacked(service: Service, members: Iterable[Pod]) -> tuple[EndpointSubset, 
     return tuple(sorted(subsets, key=lambda subset: [_port_order(port) for port in subset.ports]))
 
 
-def _subset(ports: Sequence[EndpointPort], entries: Iterable[tuple[EndpointAddress, bool]]) -> EndpointSubset:
-    found = sorted(entries, key=lambda entry: _address_order(entry[0].ip))
+def _subset(ports: Sequence[EndpointPort], entries: Iterable[Prepared]) -> EndpointSubset:
+    ready: list[EndpointAddress] = []
+    others: list[EndpointAddress] = []
+    for each in sorted(entries, key=lambda each: each.order):
+        if each.address is not None:
+            (ready if each.ready else others).append(each.address)
     return EndpointSubset(
-        addresses=tuple(address for address, ready in found if ready),
-        not_ready_addresses=tuple(address for address, ready in found if not ready),
-        ports=tuple(sorted(ports, key=_port_order)),
+        addresses=tuple(ready), not_ready_addresses=tuple(others), ports=tuple(sorted(ports, key=_port_order))
     )
 
 
@@ -164,10 +187,18 @@ class EndpointsObjects:
     component = "endpoint-controller"
     workers = 5
 
+    def __init__(self) -> None:
+        self._memo: Memo[Prepared] = Memo(prepare)
+
     def sources(self) -> tuple[Source, ...]:
         return (
             Source(kind=Service, keys=own_key, indexes=(membership.BY_SELECTOR,)),
-            Source(kind=Pod, change=membership.services_of_change, indexes=(membership.pods_of.index,)),
+            Source(
+                kind=Pod,
+                change=membership.services_of_change,
+                pause=self._memo.pause,
+                indexes=(membership.pods_of.index,),
+            ),
             Source(kind=Endpoints, change=_keys_of_endpoints),
         )
 
@@ -179,10 +210,13 @@ class EndpointsObjects:
         service = caches.get(Service, key)
         known = caches.get(Endpoints, key)
         if service is None:
+            self._memo.forget(key)
             return None if known is None else Observed(service=None, known=known)
         if not membership.is_served(service):
             return None
-        return Observed(service=service, members=membership.selected(service, caches), known=known)
+        members = membership.selected(service, caches)
+        prepared = self._memo.prepared(key, service, members, lambda pod: None)
+        return Observed(service=service, members=members, known=known, prepared=prepared)
 
     def plan(self, observed: Observed) -> Plan:
         return plan(observed)

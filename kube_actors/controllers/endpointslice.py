@@ -5,6 +5,7 @@ Pure. An endpoint that stands in a slice stays there; what is new goes where the
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, structs
@@ -16,6 +17,7 @@ from kube_actors.api.types.meta_v1 import ObjectMeta
 
 from . import hints, limits, membership, pods
 from .contract import NOTHING, Action, Caches, Create, Delete, Emit, Plan, Source, Told, Update, own_key
+from .members import Memo
 from .membership import HEADLESS_LABEL, TRIGGER_TIME
 
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
@@ -28,6 +30,14 @@ Ports = tuple[EndpointPort, ...]
 Identity = tuple[tuple[str, ...], str | None, str | None]
 
 
+class Prepared(Struct, frozen=True):
+    """What a pod is in slices, by address type; homeless: its node is not known yet. moment: of its readiness."""
+
+    entries: dict[str, tuple[Ports, Identity, Endpoint]] = {}
+    homeless: bool = False
+    moment: str | None = None
+
+
 class Observed(Struct, frozen=True, kw_only=True):
     """A Service, its pods, the zones of the nodes that exist, and the slices that stand for it."""
 
@@ -37,6 +47,8 @@ class Observed(Struct, frozen=True, kw_only=True):
     slices: tuple[EndpointSlice, ...] = ()
     ratios: dict[str, float] | None = None
     """Each zone's share of CPUs, where hints in proportion are asked for."""
+    prepared: tuple[Prepared, ...] | None = None
+    """What the pods are in slices, where that is known already."""
     was_auto: bool = False
     """Whether such hints were asked for before."""
     limit: int = limits.MAX_ENDPOINTS_PER_SLICE
@@ -119,16 +131,17 @@ def _reconcile_family(observed: Observed, family: str, slices: Sequence[Endpoint
     """Changes for one address type; whether a pod was left out since its node is not known."""
     wanted: dict[Ports, dict[Identity, Endpoint]] = {}
     homeless = False
-    for pod in observed.members:
-        if not membership.belongs(pod, terminating=True):
+    last: Ports | None = None
+    into: dict[Identity, Endpoint] = {}
+    for each in _prepared(observed):
+        homeless |= each.homeless
+        found = each.entries.get(family)
+        if found is None:
             continue
-        node = pod.spec.node_name
-        if node and node not in observed.zones:
-            homeless = True
-            continue
-        endpoint = _endpoint(observed, pod, family)
-        if endpoint.addresses:
-            wanted.setdefault(_ports(observed.service, pod), {})[_identity(endpoint)] = endpoint
+        ports, identity, endpoint = found
+        if ports is not last:
+            last, into = ports, wanted.setdefault(ports, {})
+        into[identity] = endpoint
     deleted_before = len(changes.delete)
     created_before = len(changes.create)
     by_ports: dict[Ports, list[EndpointSlice]] = {}
@@ -237,17 +250,52 @@ def _labels(service: Service) -> dict[str, str]:
     return labels | {SERVICE_NAME: service.metadata.name, MANAGED_BY: CONTROLLER}
 
 
-def _endpoint(observed: Observed, pod: Pod, family: str) -> Endpoint:
+def _prepared(observed: Observed) -> tuple[Prepared, ...]:
+    if observed.prepared is not None:
+        return observed.prepared
+    return tuple(prepare(observed.service, pod, _place(observed.zones, pod)) for pod in observed.members)
+
+
+def _place(zones: dict[str, str | None], pod: Pod) -> tuple[bool, str | None]:
+    """Whether a pod's node is known, or it has none yet, and in which zone it is."""
+    node = pod.spec.node_name
+    return (not node or node in zones, zones.get(node) if node else None)
+
+
+def prepare(service: Service, pod: Pod, place: object) -> Prepared:
+    """What a pod is in a Service's slices; place is what `_place` says."""
+    assert isinstance(place, tuple), "as `_place` gives it"
+    moment = membership.moment_of(pod)
+    if not membership.belongs(pod, terminating=True):
+        return Prepared(moment=moment)
+    known, zone = place
+    if not known:
+        return Prepared(homeless=True, moment=moment)
+    ports = _interned(_ports(service, pod))
+    entries = {}
+    for family in membership.families(service):
+        endpoint = _endpoint(service, pod, family, zone)
+        if endpoint.addresses:
+            entries[family] = (ports, _identity(endpoint), endpoint)
+    return Prepared(entries, moment=moment)
+
+
+@functools.lru_cache(256)
+def _interned(ports: Ports) -> Ports:
+    """One value for equal ports, so that they are told apart at a glance."""
+    return ports
+
+
+def _endpoint(service: Service, pod: Pod, family: str, zone: str | None) -> Endpoint:
     serving = pods.is_ready(pod)
     terminating = pod.metadata.deletion_timestamp is not None
-    ready = bool(observed.service.spec.publish_not_ready_addresses) or (serving and not terminating)
-    node = pod.spec.node_name or None
+    ready = bool(service.spec.publish_not_ready_addresses) or (serving and not terminating)
     return Endpoint(
         addresses=membership.of_family(pod, family),
         conditions=EndpointConditions(ready=ready, serving=serving, terminating=terminating),
-        hostname=membership.hostname_of(pod, observed.service),
-        node_name=node,
-        zone=observed.zones.get(node) if node else None,
+        hostname=membership.hostname_of(pod, service),
+        node_name=pod.spec.node_name or None,
+        zone=zone,
         target_ref=membership.target_of(pod),
     )
 
@@ -293,7 +341,10 @@ def _actions(observed: Observed, changes: _Changes) -> list[Action]:
         failed_reason="FailedToUpdateEndpointSlices",
         failed_message=f"Error updating Endpoint Slices for Service {about}: {{error}}",
     )
-    moment = membership.trigger_time(service, observed.members, first=not observed.slices)
+    if not changes.create and not changes.update and not changes.delete:
+        return []
+    moments = (each.moment for each in _prepared(observed))
+    moment = membership.latest(service, moments, first=not observed.slices)
     actions: list[Action] = []
     if service.metadata.deletion_timestamp is None:
         actions += [Create(obj=_stamped(piece, moment), told=told) for piece in changes.create]
@@ -322,13 +373,19 @@ class EndpointSlices:
     def __init__(self) -> None:
         self._ratios: dict[str, float] | None = None
         self._has_ratios = False
+        self._memo: Memo[Prepared] = Memo(prepare)
         self._hinted: set[str] = set()  # Services that have, or had until now, hints in proportion
 
     def sources(self) -> tuple[Source, ...]:
         by_mode = (hints.AUTO_INDEX, hints.index_auto)
         return (
             Source(kind=Service, keys=own_key, indexes=(membership.BY_SELECTOR, by_mode)),
-            Source(kind=Pod, change=membership.services_of_change, indexes=(membership.pods_of.index,)),
+            Source(
+                kind=Pod,
+                change=membership.services_of_change,
+                pause=self._memo.pause,
+                indexes=(membership.pods_of.index,),
+            ),
             Source(kind=Node, change=self._of_node),
             Source(kind=EndpointSlice, keys=_key_of_slice, indexes=((SERVICE_INDEX, _index_by_service),)),
         )
@@ -352,6 +409,7 @@ class EndpointSlices:
         service = caches.get(Service, key)
         if service is None or not membership.is_served(service):
             self._hinted.discard(key)
+            self._memo.forget(key)
             return None  # the slices of a Service that is gone go with it, by their owner reference
         members = membership.selected(service, caches)
         zones: dict[str, str | None] = {}
@@ -367,7 +425,13 @@ class EndpointSlices:
         else:
             self._hinted.discard(key)
         return Observed(
-            service=service, members=members, zones=zones, slices=tuple(slices), ratios=ratios, was_auto=was_auto
+            service=service,
+            members=members,
+            zones=zones,
+            slices=tuple(slices),
+            ratios=ratios,
+            was_auto=was_auto,
+            prepared=self._memo.prepared(key, service, members, lambda pod: _place(zones, pod)),
         )
 
     def plan(self, observed: Observed) -> Plan:

@@ -115,3 +115,8 @@ LEGACY_TOKEN_SECONDS = 365 * 24 * 3600.0
 """A token Secret that a controller made and nobody used for this long is marked, and after as long again deleted."""
 
 LEGACY_TOKEN_LOOK_SECONDS = 24 * 3600.0
+
+LARGE_SERVICE_PODS = 200
+"""From so many pods on, what was worked out for each is kept, and changes of pods wait for each other."""
+BATCH_SECONDS_PER_POD = 0.0001
+MAX_BATCH_SECONDS = 1.0

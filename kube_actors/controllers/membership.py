@@ -170,11 +170,13 @@ def target_of(pod: Pod) -> ObjectReference:
     return ObjectReference(kind="Pod", namespace=metadata.namespace, name=metadata.name, uid=metadata.uid)
 
 
-def trigger_time(service: Service, members: Iterable[Pod], *, first: bool) -> str | None:
+def moment_of(pod: Pod) -> str | None:
+    """When a pod's readiness changed last."""
+    found = conditions.find(pod.status.conditions, "Ready")
+    return None if found is None else found.last_transition_time
+
+
+def latest(service: Service, moments: Iterable[str | None], *, first: bool) -> str | None:
     """The moment of the newest change that endpoints show: a pod's readiness, or the making of the Service."""
-    moments = [service.metadata.creation_timestamp] if first else []
-    for pod in members:
-        found = conditions.find(pod.status.conditions, "Ready")
-        if found is not None:
-            moments.append(found.last_transition_time)
-    return max((moment for moment in moments if moment), default=None)
+    made = service.metadata.creation_timestamp if first else None
+    return max((moment for moment in (made, *moments) if moment), default=None)
