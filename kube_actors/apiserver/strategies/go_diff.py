@@ -20,6 +20,21 @@ _CORE = "io.k8s.api.core.v1."
 _CONTEXT_LINES = 3
 _ZEROS: dict[str, Any] = {"string": "", "int32": 0, "int64": 0, "bool": False, "double": 0, "intorstring": 0}
 
+_POINTERS = frozenset(
+    {
+        ("Container", "restartPolicy"),
+        ("PodSecurityContext", "fsGroupChangePolicy"),
+        ("PodSecurityContext", "seLinuxChangePolicy"),
+        ("PodSecurityContext", "supplementalGroupsPolicy"),
+        ("PodSpec", "preemptionPolicy"),
+        ("TopologySpreadConstraint", "nodeAffinityPolicy"),
+        ("TopologySpreadConstraint", "nodeTaintsPolicy"),
+        ("VolumeMount", "mountPropagation"),
+        ("VolumeMount", "recursiveReadOnly"),
+    }
+)
+"""Texts whose absence is not the same as their being empty, though the schema does not say so."""
+
 
 def difference(name: str, old: JSONObject, new: JSONObject) -> str:
     """The diff of two values of a core type, each line ended."""
@@ -74,6 +89,8 @@ def _unset(name: str, field: schema.Field) -> Any:
     if kind.kind == "ref":
         plain = field.required or (short, field.name) in zeros.EMPTY_STRUCTS
         return _of(kind, {}) if plain else None
+    if (short, field.name) in _POINTERS:
+        return None
     if kind.kind == "intorstring":
         return 0
     return _ZEROS.get(kind.kind) if field.required or not shape.keeps_zero(name, field) else None
