@@ -79,7 +79,8 @@ def _in_pieces(call: Call, page: Page, metadata: dict[str, object]) -> Answer:
 def _encode(call: Call, entries: list[Entry], metadata: dict[str, object]) -> bytes:
     kind = call.kind
     resource = kind.resource
-    values = [kind.load(entry.value) if kind.converts else entry.value for entry in entries]
+    as_stored = not kind.converts and not resource.custom
+    values = [entry.value if as_stored else kind.load(entry.value) for entry in entries]
     return encoding.listing(resource.list_kind, resource.api_version, metadata, kind.item_head, values)
 
 
