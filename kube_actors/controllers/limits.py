@@ -101,6 +101,11 @@ RETRY_SECONDS = {"job-controller": (1.0, 60.0), "cronjob-controller": (1.0, 60.0
 BINDER_PERIOD_SECONDS = 15.0
 """How often the binder looks at every claim and every volume, besides when they change."""
 
+ATTACH_SECONDS = 120.0
+"""How long a driver may take to attach a volume before its pods are told that it takes long."""
+DETACH_WAIT_SECONDS = 60.0
+"""How often a node is looked at that still uses a volume which none of its pods needs."""
+
 EPHEMERAL_RETRY_SECONDS = 15.0
 """When a pod is looked at again whose claim's name somebody else has taken."""
 

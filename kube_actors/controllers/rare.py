@@ -49,6 +49,7 @@ CONTROLLERS: dict[str, Callable[[Options], Controller[Any]]] = {
     "ttl-after-finished-controller": _loaded("ttlafterfinished", "FinishedJobs"),
     "resourceclaim-controller": _loaded("resourceclaims", "ResourceClaims"),
     "persistentvolume-binder-controller": _binder,
+    "persistentvolume-attach-detach-controller": _loaded("attachdetach", "AttachDetach"),
     "persistentvolume-expander-controller": _loaded("expansion", "VolumeExpansion"),
     "ephemeral-volume-controller": _loaded("ephemeral", "EphemeralVolumes"),
     "legacy-serviceaccount-token-cleaner-controller": _legacy_tokens,

@@ -33,6 +33,7 @@ _CALM = {
     "DiskPressure": ("False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
     "PIDPressure": ("False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
 }
+MANAGED_ATTACHMENTS = "volumes.kubernetes.io/controller-managed-attach-detach"
 
 
 def node_labels(config: NodeConfig, info: EngineInfo) -> dict[str, str]:
@@ -125,9 +126,15 @@ def node_status(
 
 
 def new_node(config: NodeConfig, info: EngineInfo, now: float) -> Node:
-    """The object that a node registers. It is ready from the start when its engine has answered."""
+    """The object that a node registers. It is ready from the start when its engine has answered.
+
+    A node that really mounts volumes leaves it to the controllers to have them attached.
+    """
+    marks = {MANAGED_ATTACHMENTS: "true"} if config.data_dir else {}
     return Node(
-        metadata=ObjectMeta(name=config.name, labels=node_labels(config, info), annotations=dict(config.annotations)),
+        metadata=ObjectMeta(
+            name=config.name, labels=node_labels(config, info), annotations={**marks, **config.annotations}
+        ),
         spec=NodeSpec(
             taints=_stamped(config.taints, now),
             provider_id=config.provider_id or None,

@@ -67,7 +67,8 @@ class Server:
         return 0 if seen is None else self._carry_out(CONTROLLER.plan(seen))
 
     def _carry_out(self, plan: Plan) -> int:
-        results, error, writes = [], None, 0
+        results: list[Any] = []
+        error, writes = None, 0
         for action in plan.actions:
             match action:
                 case Emit():

@@ -114,7 +114,7 @@ async def test_what_nobody_can_delete_fails_and_says_so(autojump_clock: Any) -> 
 async def test_a_volume_to_be_recycled_is_emptied_by_a_pod_and_free_again(autojump_clock: Any) -> None:
     async with running(kubelet=False) as world:
         gone = {"name": "gone", "namespace": "default", "uid": "u"}
-        spec = {"persistentVolumeReclaimPolicy": "Recycle", "hostPath": {"path": "/tmp/x"}, "nfs": None}
+        spec: dict[str, Any] = {"persistentVolumeReclaimPolicy": "Recycle", "hostPath": {"path": "/tmp/x"}, "nfs": None}
         await world.api.create(volume("r", claimRef=gone, **spec))
         await phase(world, "PersistentVolume", "r", "Released")
         await world.until(lambda: world.items("Pod"), 20)
@@ -165,3 +165,39 @@ async def test_a_claim_that_wants_more_is_somebody_elses(autojump_clock: Any) ->
         await world.patch("PersistentVolumeClaim", "c", {"spec": {"resources": {"requests": {"storage": "2Gi"}}}})
         message = "waiting for an external controller to expand this PVC"
         assert ("PersistentVolumeClaim", "ExternalExpanding", message) in await world.events()
+
+
+async def test_a_drivers_volume_is_attached_while_a_pod_needs_it(autojump_clock: Any) -> None:
+    async with running() as world:
+        managed = {"metadata": {"annotations": {"volumes.kubernetes.io/controller-managed-attach-detach": "true"}}}
+        for name in ("node-0", "node-1"):
+            await world.patch("Node", name, managed, "")
+        await world.api.create(volume(csi={"driver": "d", "volumeHandle": "h"}, nfs=None))
+        await phase(world, "PersistentVolume", "v", "Available")
+        await world.api.create(claim())
+        await phase(world, "PersistentVolumeClaim", "c", "Bound")
+        spec = {
+            "nodeName": "node-0",
+            "containers": [{"name": "c", "image": "i"}],
+            "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}],
+            "terminationGracePeriodSeconds": 1,
+        }
+        await world.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec})
+        (made,) = await world.until(lambda: world.items("VolumeAttachment", ""), 20)
+        assert made["spec"] == {"attacher": "d", "nodeName": "node-0", "source": {"persistentVolumeName": "v"}}
+        done = {"status": {"attached": True}}
+        name = made["metadata"]["name"]
+        await world.client.patch("VolumeAttachment", name, done, subresource="status")
+
+        async def listed() -> Any:
+            return (await world.api.get("Node", "node-0"))["status"].get("volumesAttached")
+
+        assert await world.until(listed, 20) == [{"name": "kubernetes.io/csi/d^h", "devicePath": ""}]
+        told = ("Pod", "SuccessfulAttachVolume", 'AttachVolume.Attach succeeded for volume "v" ')
+        assert told in await world.events()
+        await world.api.delete("Pod", "p", "default")
+
+        async def detached() -> bool:
+            return not await world.items("VolumeAttachment", "") and not await listed()
+
+        await world.until(detached, 40)
