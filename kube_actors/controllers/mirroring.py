@@ -13,7 +13,7 @@ from kube_actors.api.types.discovery_v1 import Endpoint, EndpointConditions, End
 from kube_actors.api.types.meta_v1 import ObjectMeta
 
 from . import limits, pods
-from .contract import NOTHING, Action, Caches, Create, Delete, Plan, Source, Told, Update, own_key
+from .contract import NOTHING, Action, Caches, Create, Delete, Emit, Plan, Source, Told, Update, own_key
 from .endpointslice import MANAGED_BY, SERVICE_NAME
 from .membership import TRIGGER_TIME, is_ipv6
 
@@ -21,6 +21,7 @@ CONTROLLER = "endpointslicemirroring-controller.k8s.io"
 SKIP = "endpointslice.kubernetes.io/skip-mirror"
 LEADER = "control-plane.alpha.kubernetes.io/leader"
 MIRROR_INDEX = "mirror"
+_TOO_MANY = "A max of {limit} addresses can be mirrored to EndpointSlices per Endpoints subset. {skipped} addresses were skipped"
 _NOT_COPIED = frozenset({"kubectl.kubernetes.io/last-applied-configuration", TRIGGER_TIME})
 
 Shape = tuple[str, tuple[EndpointPort, ...]]
@@ -38,8 +39,12 @@ def plan(observed: Observed) -> Plan:
     """One slice for each set of ports and each address family; none where there is nothing to mirror."""
     endpoints = observed.endpoints
     wanted: dict[Shape, EndpointSlice] = {}
+    begin: tuple[Action, ...] = ()
     if endpoints is not None and _is_mirrored(endpoints, observed.service):
-        wanted = _slices(endpoints)
+        wanted, skipped = _slices(endpoints)
+        if skipped:
+            text = _TOO_MANY.format(limit=limits.MAX_ENDPOINTS_PER_OBJECT, skipped=skipped)
+            begin = (Emit(about=endpoints, type="Warning", reason="TooManyAddressesToMirror", message=text),)
     elif not observed.slices:
         return NOTHING
     changed: list[EndpointSlice] = []
@@ -58,26 +63,30 @@ def plan(observed: Observed) -> Plan:
         else:
             spare.remove(old)
             changed.append(_in_place_of(old, new))
-    return Plan(actions=_actions(endpoints, created, changed, spare))
+    return Plan(actions=begin + _actions(endpoints, created, changed, spare))
 
 
 def _is_mirrored(endpoints: Endpoints, service: Service | None) -> bool:
     metadata = endpoints.metadata
-    if service is None or service.spec.selector or service.spec.type == "ExternalName":
+    if service is None or service.spec.selector:
         return False
     return metadata.labels.get(SKIP) != "true" and LEADER not in metadata.annotations
 
 
-def _slices(endpoints: Endpoints) -> dict[Shape, EndpointSlice]:
+def _slices(endpoints: Endpoints) -> tuple[dict[Shape, EndpointSlice], int]:
+    """The slices, and how many addresses are too many for them: a subset gives only so many."""
     members: dict[Shape, list[Endpoint]] = {}
+    skipped = 0
     for subset in endpoints.subsets:
         ports = _ports(subset)
-        for address, ready in _addresses(subset):
+        addresses = _addresses(subset)
+        skipped += max(0, len(addresses) - limits.MAX_ENDPOINTS_PER_OBJECT)
+        for address, ready in addresses[: limits.MAX_ENDPOINTS_PER_OBJECT]:
             shape = ("IPv6" if is_ipv6(address.ip) else "IPv4", ports)
             known = members.setdefault(shape, [])
             if len(known) < limits.MAX_ENDPOINTS_PER_OBJECT:
                 known.append(_endpoint(address, ready))
-    return {shape: _slice(endpoints, shape, found) for shape, found in members.items()}
+    return {shape: _slice(endpoints, shape, found) for shape, found in members.items()}, skipped
 
 
 def _addresses(subset: EndpointSubset) -> list[tuple[core_v1.EndpointAddress, bool]]:
