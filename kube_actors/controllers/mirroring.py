@@ -21,7 +21,6 @@ CONTROLLER = "endpointslicemirroring-controller.k8s.io"
 SKIP = "endpointslice.kubernetes.io/skip-mirror"
 LEADER = "control-plane.alpha.kubernetes.io/leader"
 MIRROR_INDEX = "mirror"
-_TOO_MANY = "A max of {limit} addresses can be mirrored to EndpointSlices per Endpoints subset. {skipped} addresses were skipped"
 _NOT_COPIED = frozenset({"kubectl.kubernetes.io/last-applied-configuration", TRIGGER_TIME})
 
 Shape = tuple[str, tuple[EndpointPort, ...]]
@@ -43,7 +42,8 @@ def plan(observed: Observed) -> Plan:
     if endpoints is not None and _is_mirrored(endpoints, observed.service):
         wanted, skipped = _slices(endpoints)
         if skipped:
-            text = _TOO_MANY.format(limit=limits.MAX_ENDPOINTS_PER_OBJECT, skipped=skipped)
+            most = f"A max of {limits.MAX_ENDPOINTS_PER_OBJECT} addresses can be mirrored to EndpointSlices"
+            text = f"{most} per Endpoints subset. {skipped} addresses were skipped"
             begin = (Emit(about=endpoints, type="Warning", reason="TooManyAddressesToMirror", message=text),)
     elif not observed.slices:
         return NOTHING
