@@ -102,9 +102,12 @@ class NodeActor:
         return [place.pod for place in self._places.values()]
 
     async def clear(self) -> None:
-        """Remove all sandboxes and files of this node, whatever runs; for a cluster that is thrown away."""
-        for sandbox in await self.runtime.list_sandboxes({naming.NODE: self.config.mark}):
+        """Remove all sandboxes, containers and files of this node, whatever runs; for a cluster that is thrown away."""
+        ours = {naming.NODE: self.config.mark}
+        for sandbox in await self.runtime.list_sandboxes(ours):
             await self.runtime.remove_sandbox(sandbox.id)
+        for container in await self.runtime.list_containers(ours):  # whose sandbox is gone
+            await self.runtime.remove_container(container.id, force=True)
         await self._remove_directories(set())
 
     # Its life

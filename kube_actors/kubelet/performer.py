@@ -65,6 +65,8 @@ class Performer:
         self._terminator = Terminator(context, self.volumes)
         self._probers: dict[str, Prober] = {}
         self._users: dict[str, str] = {}
+        self._starting = 0
+        self._started = trio.Event()
 
     @property
     def pod(self) -> Pod:
@@ -85,6 +87,7 @@ class Performer:
             case model.EnsureImage():
                 self._spawn(effect.name, partial(self._ensure_image, effect))
             case model.StartContainer():
+                self._starting += 1
                 self._spawn(effect.name, partial(self._start, effect))
             case model.RunPostStart():
                 self._spawn(effect.name, partial(self._post_start, effect))
@@ -172,6 +175,10 @@ class Performer:
         await patiently(partial(self._runtime.stop_sandbox, effect.id))
 
     async def _clean(self) -> None:
+        # A start that was given up may still be under way in the engine; what it makes is to go as well.
+        while self._starting:
+            self._started = trio.Event()
+            await self._started.wait()
         labels = {naming.POD_UID: self.pod.metadata.uid}
         for sandbox in await patiently(partial(self._runtime.list_sandboxes, labels)):
             await patiently(partial(self._runtime.remove_sandbox, sandbox.id))
@@ -207,6 +214,13 @@ class Performer:
         return tuple(found)
 
     async def _start(self, effect: model.StartContainer) -> None:
+        try:
+            await self._create_and_start(effect)
+        finally:
+            self._starting -= 1
+            self._started.set()
+
+    async def _create_and_start(self, effect: model.StartContainer) -> None:
         name, attempt = effect.name, effect.attempt
         try:
             config = await patiently(partial(self._config, effect))

@@ -164,7 +164,9 @@ class DockerRuntime:
             await self._start(container_id)
 
     async def _create(self, body: dict[str, Any], name: str) -> str:
-        container = await self._client.call(lambda docker: docker.containers.create(body, name=name))
+        # The engine goes on when nobody waits any more. Who asked would be gone before its container came.
+        with trio.CancelScope(shield=True):
+            container = await self._client.call(lambda docker: docker.containers.create(body, name=name))
         return str(container.id)
 
     async def _start(self, identity: str) -> None:

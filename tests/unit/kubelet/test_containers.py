@@ -381,3 +381,26 @@ async def test_a_finalizer_holds_the_object_and_not_the_containers(autojump_cloc
         body = {"metadata": {"finalizers": None, "labels": {"a": "b"}}}
         await world.client.patch("Pod", "web", body, namespace="default", patch_type="merge")
         await world.gone()
+
+
+async def test_a_container_that_the_engine_makes_after_its_pod_was_given_up_is_removed(autojump_clock, monkeypatch):
+    async with a_world() as world:
+        real, asked, go_on = world.runtime.create_container, trio.Event(), trio.Event()
+
+        async def slow(sandbox_id, config):
+            asked.set()
+            with trio.CancelScope(shield=True):  # an engine finishes what it was asked for
+                await go_on.wait()
+                return await real(sandbox_id, config)
+
+        monkeypatch.setattr(world.runtime, "create_container", slow)
+        await world.pod(terminationGracePeriodSeconds=1)
+        await asked.wait()
+        await world.api.delete("Pod", "web")
+        await trio.sleep(30)
+        still_there = [one["metadata"]["name"] for one in (await world.api.list("Pod", "default"))["items"]]
+        go_on.set()
+        assert still_there == ["web"]
+        await world.gone()
+        assert await world.runtime.list_containers() == ()
+        assert await world.runtime.list_sandboxes() == ()
