@@ -11,29 +11,30 @@ from kube_actors.apiserver.strategies.checks import JSONObject, Problems
 _CONDITIONS = "status.conditions"
 
 
-def is_true(job: JSONObject, kind: str) -> bool:
-    conditions = (job.get("status") or {}).get("conditions") or ()
-    return any(c.get("type") == kind and c.get("status") == "True" for c in conditions)
+_ENDS = frozenset({"Complete", "Failed"})
 
 
-def _is_finished(job: JSONObject) -> bool:
-    return is_true(job, "Complete") or is_true(job, "Failed")
+def _true(status: JSONObject) -> frozenset[str]:
+    """The types of the conditions that are true."""
+    return frozenset(c.get("type", "") for c in status.get("conditions") or () if c.get("status") == "True")
 
 
 class _Change:
     """Two forms of a Job, and which parts of the status differ; most rules hold only for what changes."""
 
     def __init__(self, new: JSONObject, old: JSONObject) -> None:
-        self.new, self.old = new, old
         self.spec: JSONObject = new.get("spec") or {}
         self.status: JSONObject = new.get("status") or {}
         self.before: JSONObject = old.get("status") or {}
+        self.true, self.was_true = _true(self.status), _true(self.before)
+        self.finished = bool(self.true & _ENDS)
+        self.finish_turned = self.finished != bool(self.was_true & _ENDS)
 
     def differs(self, *keys: str) -> bool:
         return any((self.status.get(key) or None) != (self.before.get(key) or None) for key in keys)
 
     def turned(self, *kinds: str) -> bool:
-        return any(is_true(self.new, kind) != is_true(self.old, kind) for kind in kinds)
+        return any((kind in self.true) != (kind in self.was_true) for kind in kinds)
 
     def number(self, key: str) -> int:
         return int(self.status.get(key) or 0)
@@ -74,9 +75,9 @@ def _condition(text: str) -> fields.FieldError:
 
 def _ends(change: _Change) -> Problems:
     """Complete and Failed: what must come with them, and what cannot."""
-    new, status = change.new, change.status
-    complete, failed = is_true(new, "Complete"), is_true(new, "Failed")
-    target, met = is_true(new, "FailureTarget"), is_true(new, "SuccessCriteriaMet")
+    true, status = change.true, change.status
+    complete, failed = "Complete" in true, "Failed" in true
+    target, met = "FailureTarget" in true, "SuccessCriteriaMet" in true
     began, ended = status.get("startTime"), status.get("completionTime")
     found: Problems = []
     if change.turned("Complete", "Failed") and complete and failed:
@@ -101,8 +102,7 @@ def _ends(change: _Change) -> Problems:
 
 def _pods(change: _Change) -> Problems:
     """A finished Job has no pods left that matter."""
-    finished = _is_finished(change.new)
-    turned = finished != _is_finished(change.old)
+    finished, turned = change.finished, change.finish_turned
     found: Problems = []
     if (turned or change.differs("active")) and finished and change.number("active") > 0:
         found.append(fields.invalid("status.active", change.number("active"), "active>0 is invalid for finished job"))
@@ -144,8 +144,7 @@ def _indexes(change: _Change) -> Problems:
         problem = _overlap(completed, failed, completions)
         if problem:
             found.append(fields.invalid("status.failedIndexes", failed, problem))
-    finished = _is_finished(change.new)
-    turned = finished != _is_finished(change.old)
+    finished, turned = change.finished, change.finish_turned
     if (turned or change.differs("terminating")) and finished and change.number("terminating") > 0:
         text = "terminating>0 is invalid for finished job"
         found.append(fields.invalid("status.terminating", change.number("terminating"), text))
@@ -195,14 +194,14 @@ def index_problem(text: str, completions: int) -> str:
 
 
 def _criteria(change: _Change) -> Problems:
-    new = change.new
+    true = change.true
     found: Problems = []
-    if is_true(new, "SuccessCriteriaMet"):
-        if is_true(new, "Failed"):
+    if "SuccessCriteriaMet" in true:
+        if "Failed" in true:
             found.append(_condition("cannot set SuccessCriteriaMet=True and Failed=true conditions"))
-        if is_true(new, "FailureTarget"):
+        if "FailureTarget" in true:
             found.append(_condition("cannot set SuccessCriteriaMet=True and FailureTarget=true conditions"))
-    elif change.spec.get("successPolicy") is not None and is_true(new, "Complete"):
+    elif change.spec.get("successPolicy") is not None and "Complete" in true:
         text = "cannot set Complete=True for Job with SuccessPolicy unless SuccessCriteriaMet=True"
         found.append(_condition(text))
     return found
@@ -210,10 +209,11 @@ def _criteria(change: _Change) -> Problems:
 
 def _never_back(change: _Change) -> Problems:
     """Ends stay, counters only grow, times stay."""
-    new, old, spec, status, before = change.new, change.old, change.spec, change.status, change.before
+    true, was_true = change.true, change.was_true
+    spec, status, before = change.spec, change.status, change.before
     found: Problems = []
     for kind in ("Failed", "Complete", "FailureTarget"):
-        if is_true(old, kind) and not is_true(new, kind):
+        if kind in was_true and kind not in true:
             found.append(_condition(f"cannot disable the terminal {kind}=True condition"))
     if change.number("failed") < int(before.get("failed") or 0):
         text = "cannot decrease the failed counter"
@@ -227,8 +227,8 @@ def _never_back(change: _Change) -> Problems:
         found.append(fields.invalid("status.completionTime", ended, "completionTime cannot be mutated"))
     if before.get("startTime") and change.differs("startTime") and not spec.get("suspend"):
         found.append(fields.required("status.startTime", "startTime cannot be removed for unsuspended job"))
-    if is_true(old, "SuccessCriteriaMet") and not is_true(new, "SuccessCriteriaMet"):
+    if "SuccessCriteriaMet" in was_true and "SuccessCriteriaMet" not in true:
         found.append(_condition("cannot disable the SuccessCriteriaMet=True condition"))
-    if is_true(old, "Complete") and not is_true(old, "SuccessCriteriaMet") and is_true(new, "SuccessCriteriaMet"):
+    if "Complete" in was_true and "SuccessCriteriaMet" not in was_true and "SuccessCriteriaMet" in true:
         found.append(_condition("cannot set SuccessCriteriaMet=True for Job already has Complete=true conditions"))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trio
 
 from kube_actors.api.errors import ApiError
 
@@ -122,3 +123,56 @@ async def test_what_may_change_of_a_job(autojump_clock: Any) -> None:
         ):
             with pytest.raises(ApiError, match=text):
                 await world.patch("Job", "job", {"spec": change})
+
+
+def tracked(pod: dict[str, Any]) -> bool:
+    return "batch.kubernetes.io/job-tracking" in pod["metadata"].get("finalizers", ())
+
+
+async def test_pods_are_adopted_released_and_let_go(autojump_clock: Any) -> None:
+    async with running() as world:
+        body = {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"}
+        metadata = {"name": "found", "labels": {"a": "b"}}
+        await world.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": body})
+        selector = {"matchLabels": {"a": "b"}}
+        await world.api.create(job(manualSelector=True, selector=selector, completions=2, parallelism=2))
+        await until(world, active=2)
+        pods = {pod["metadata"]["name"]: pod for pod in await world.items("Pod")}
+        assert len(pods) == 2 and pods["found"]["metadata"]["ownerReferences"][0]["name"] == "job"
+        assert all(tracked(pod) for pod in pods.values())
+        await world.patch("Pod", "found", {"metadata": {"labels": {"a": "x"}}})
+
+        async def replaced() -> bool:
+            return len(await world.items("Pod")) == 3
+
+        await world.until(replaced)
+        found = await world.api.get("Pod", "found", "default")
+        assert not tracked(found) and not found["metadata"].get("ownerReferences")
+        await world.client.delete("Job", "job", namespace="default", propagation="Orphan")
+
+        async def free() -> bool:
+            return not any(tracked(pod) for pod in await world.items("Pod"))
+
+        await world.until(free)
+        assert len(await world.items("Pod")) == 3
+
+
+async def test_somebody_elses_job_is_left_alone(autojump_clock: Any) -> None:
+    async with running() as world:
+        await world.api.create(job(managedBy="example.com/others"))
+        await world.api.create(job("ours", managedBy="kubernetes.io/job-controller"))
+        await world.until(lambda: world.items("Pod"))
+        assert await status(world) == {} and len(await world.items("Pod")) == 1
+
+
+async def test_a_job_that_may_make_no_pod_asks_ever_more_seldom(autojump_clock: Any) -> None:
+    async with running() as world:
+        spec = {"hard": {"pods": "0"}}
+        quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": spec}
+        await world.api.create(quota)
+        await trio.sleep(2)
+        await world.api.create(job())
+        await trio.sleep(60)
+        (figures,) = [f for f in world.manager.statistics() if f.name == "job-controller"]
+        assert 3 <= figures.refused <= 8 and figures.actions <= 12
+        assert any(reason == "FailedCreate" and "exceeded quota" in text for _, reason, text in await world.events())
