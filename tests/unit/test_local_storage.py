@@ -62,3 +62,30 @@ def test_only_what_was_made_there_is_ever_removed(tmp_path: Path) -> None:
         source = structs.replace(volume.spec.host_path, path=path)  # type: ignore[type-var]
         other = structs.replace(volume, spec=structs.replace(volume.spec, host_path=source))
         assert storage.path_within(other, str(tmp_path)) == ""
+
+
+async def test_a_node_waits_for_a_claim_and_says_what_for(autojump_clock: Any) -> None:
+    """A pod that was put on a node by hand, before its claim had a volume."""
+    async with Cluster() as cluster:
+        spec = {
+            "nodeName": "node-0",
+            "containers": [{"name": "c", "image": "i", "volumeMounts": [{"name": "v", "mountPath": "/data"}]}],
+            "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}],
+        }
+        claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+        claim["storageClassName"] = "slow"
+        await cluster.apply(
+            {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": claim}
+        )
+        await cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec})
+        await trio.sleep(5)
+        found = await cluster.client.list("Event", namespace="default")
+        state = "unmounted volumes=[v], unattached volumes=[], failed to process volumes=[v]"
+        message = f"Unable to attach or mount volumes: {state}: error processing PVC default/data: PVC is not bound"
+        assert ("FailedMount", message) in {(event.reason, event.message) for event in found.items}
+        volume = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "slow"}
+        volume |= {"hostPath": {"path": "/x"}}
+        await cluster.apply(
+            {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv"}, "spec": volume}
+        )
+        await cluster.wait("pod/p", "Ready", timeout=180)
