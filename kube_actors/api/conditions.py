@@ -33,7 +33,10 @@ _TIMES = frozenset({"last_transition_time", "last_update_time", "last_heartbeat_
 
 def find(conditions: Sequence[C], kind: str) -> C | None:
     """The condition of this type, or None."""
-    return next((condition for condition in conditions if condition.type == kind), None)
+    for condition in conditions:  # a generator would take twice as long, and this is asked of every pod
+        if condition.type == kind:
+            return condition
+    return None
 
 
 def is_true(conditions: Sequence[C], kind: str) -> bool:

@@ -50,7 +50,10 @@ def controller_reference(owner: Owner) -> OwnerReference:
 
 def controller_of(owned: Owned) -> OwnerReference | None:
     """The reference to the managing owner, or None."""
-    return next((reference for reference in owned.metadata.owner_references if reference.controller), None)
+    for reference in owned.metadata.owner_references:
+        if reference.controller:
+            return reference
+    return None
 
 
 def is_controlled_by(owned: Owned, owner: Owned) -> bool:

@@ -46,6 +46,8 @@ class Requirement(Struct, frozen=True):
     def matches(self, labels: Labels) -> bool:
         value = labels.get(self.key)
         operator = self.operator
+        if operator == EQUALS:  # nearly always
+            return value == self.values[0]
         if operator in (EQUALS, DOUBLE_EQUALS, IN):
             return value is not None and value in self.values
         if operator in (NOT_EQUALS, NOT_IN):

@@ -28,11 +28,11 @@ def is_terminal(pod: Pod) -> bool:
 
 def is_active(pod: Pod) -> bool:
     """Neither ended nor being deleted."""
-    return not is_terminal(pod) and pod.metadata.deletion_timestamp is None
+    return pod.metadata.deletion_timestamp is None and not is_terminal(pod)
 
 
 def is_terminating(pod: Pod) -> bool:
-    return not is_terminal(pod) and pod.metadata.deletion_timestamp is not None
+    return pod.metadata.deletion_timestamp is not None and not is_terminal(pod)
 
 
 def is_ready(pod: Pod) -> bool:

@@ -114,11 +114,17 @@ def _status(observed: Observed, active: Sequence[Pod], error: ApiError | None) -
     owner, now = observed.owner, observed.now
     seconds = owner.spec.min_ready_seconds or 0
     labels = selectors.from_labels(owner.spec.template.metadata.labels if owner.spec.template else {})
+    # Thousands of pods are counted here at every change of one of them: what is known already is not asked again.
+    labelled = len(active)
+    if not _implies(observed.selector, labels):
+        labelled = sum(labels.matches(pod.metadata.labels) for pod in active)
+    ready = [pod for pod in active if pods.is_ready(pod)]
+    available = sum(pods.is_available(pod, seconds, now) for pod in ready) if seconds else len(ready)
     figures: dict[str, Any] = {
         "replicas": len(active),
-        "fully_labeled_replicas": sum(labels.matches(pod.metadata.labels) for pod in active) or None,
-        "ready_replicas": sum(pods.is_ready(pod) for pod in active) or None,
-        "available_replicas": sum(pods.is_available(pod, seconds, now) for pod in active) or None,
+        "fully_labeled_replicas": labelled or None,
+        "ready_replicas": len(ready) or None,
+        "available_replicas": available or None,
         "observed_generation": owner.metadata.generation or None,
         "conditions": _conditions(owner, len(active), error, now),
     }
@@ -134,6 +140,11 @@ def _status(observed: Observed, active: Sequence[Pod], error: ApiError | None) -
         and observed.selector.matches(pod.metadata.labels)
     ]
     return ReplicaSetStatus(**figures, terminating_replicas=len(leaving))
+
+
+def _implies(selector: Selector, other: Selector) -> bool:
+    """Whether all that a selector matches is matched by another one, as far as that is seen at once."""
+    return not selector.nothing and set(other.requirements) <= set(selector.requirements)
 
 
 def _conditions(owner: Owner, active: int, error: ApiError | None, now: float) -> tuple[Any, ...]:
