@@ -69,10 +69,12 @@ class Authenticator:
 
     def __init__(self, clock: Clock, tokens: Iterable[Token] = ()) -> None:
         self._clock = clock
-        self._tokens: list[Token] = list(tokens)
+        self._tokens: list[Token] = []
+        for token in tokens:
+            self.add(token)
 
     def add(self, token: Token) -> None:
-        self._tokens.append(token)
+        self._tokens.append(Token(token.secret, _authenticated(token.user)))  # one object for all its requests
 
     def authenticate(self, certificate: Certificate | None, authorization: str | None) -> UserInfo:
         """The user. Raises a 401 for a credential that is expired or unknown, as kube-apiserver does.
@@ -88,7 +90,7 @@ class Authenticator:
         if secret is not None:
             user = self._user_of(secret)
             if user is not None:
-                return _authenticated(user)
+                return user
             wrong = True
         if wrong:
             raise errors.unauthorized()

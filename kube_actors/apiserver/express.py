@@ -16,13 +16,28 @@ from kube_actors.actors.entropy import Entropy
 from kube_actors.api.errors import ApiError
 from kube_actors.api.messages import JSON, Request, UserInfo
 from kube_actors.apiserver import negotiation, router
+from kube_actors.apiserver.access import attributes
 from kube_actors.apiserver.access.access import Access
-from kube_actors.apiserver.access.attributes import Attributes
+from kube_actors.apiserver.access.flow import Schema
 from kube_actors.apiserver.at_once import Reads
-from kube_actors.apiserver.metrics import Metrics
+from kube_actors.apiserver.metrics import Metrics, Series
 from kube_actors.wire import Headers, HttpRequest, HttpResponse
 
 _SPECIAL = ("audit-id", "upgrade", "if-none-match")
+
+
+LANES = 64
+"""Collections of which one client's ways are remembered."""
+
+
+class Lane(Struct, frozen=True):
+    """What is the same for all of a user's reads of one collection, for as long as the priority levels are."""
+
+    user: UserInfo
+    version: int
+    schema: Schema | None
+    head: str
+    series: Series
 
 
 class Manners(Struct, frozen=True):
@@ -33,9 +48,10 @@ class Manners(Struct, frozen=True):
     accept: str
     content_type: str
     user_agent: str
+    lanes: dict[str, Lane]
 
 
-_ROUGH = Manners(False, None, "", "", "")
+_ROUGH = Manners(False, None, "", "", "", {})
 
 
 def manners_of(headers: Headers, looks_human: Callable[[str], bool]) -> Manners:
@@ -48,7 +64,8 @@ def manners_of(headers: Headers, looks_human: Callable[[str], bool]) -> Manners:
             return _ROUGH
     except ApiError:
         return _ROUGH
-    return Manners(True, headers.get("authorization"), accept or JSON, headers.get("content-type") or JSON, agent)
+    content_type = headers.get("content-type") or JSON
+    return Manners(True, headers.get("authorization"), accept or JSON, content_type, agent, {})
 
 
 class Express:
@@ -79,14 +96,16 @@ class Express:
         cut = path.rfind("/")
         if cut <= 0 or "%" in path or cut + 1 == len(path):
             return None
-        place = router.collection(path[:cut])
+        collection = path[:cut]
+        place = router.collection(collection)
         if place is None:
             return None
         headers = http.headers
         manners = headers.note
         if type(manners) is not Manners:
             manners = headers.note = manners_of(headers, self._looks_human)
-        if not manners.plain:
+        flowing = access.seeds.done
+        if not manners.plain or (flowing and not access.flow.is_ready()):
             return None
         started = self._clock.monotonic()
         try:
@@ -105,35 +124,28 @@ class Express:
             user=user,
             user_agent=manners.user_agent,
         )
-        flow = self._flow(user, request)
-        if flow is None:
+        version = access.flow.version if flowing else -1
+        lane = manners.lanes.get(collection)
+        if lane is None or lane.user is not user or lane.version != version:
+            lane = self._lane(manners, collection, request, version)
+        schema = lane.schema
+        if schema is not None and not access.flow.levels[schema.level].is_free:
             return None
         answer = self._reads(user, request)
         if answer is None:
             return None
-        lines = (
-            f"Audit-Id: {self._entropy.uuid()}\r\nCache-Control: no-cache, private\r\n"
-            f"Content-Type: application/json\r\n{flow}"
-        )
-        self._metrics.observe(request, "GET", 200, self._clock.monotonic() - started)
-        return HttpResponse(200, (), answer.body, lines)
+        self._metrics.count(lane.series, self._clock.monotonic() - started)
+        return HttpResponse(200, (), answer.body, f"Audit-Id: {self._entropy.uuid()}\r\n{lane.head}")
 
-    def _flow(self, user: UserInfo, request: Request) -> str | None:
-        """The header lines of its priority level; None when it has to wait for a seat, or to be classified."""
-        access = self._access
-        if not access.seeds.done:
-            return ""
-        if not access.flow.is_ready():
-            return None
-        namespace = request.name if request.resource == "namespaces" and not request.group else request.namespace
-        return access.flow.lines_at_once(
-            Attributes(
-                user=user,
-                verb="get",
-                group=request.group,
-                version=request.version,
-                resource=request.resource,
-                namespace=namespace,
-                name=request.name,
-            )
-        )
+    def _lane(self, manners: Manners, collection: str, request: Request, version: int) -> Lane:
+        """A new one. Namespaces stand in themselves, so that no two of them need belong to the same priority level."""
+        schema = self._access.flow.schema_of(attributes.of(request)) if version >= 0 else None
+        head = "Cache-Control: no-cache, private\r\nContent-Type: application/json\r\n"
+        if schema is not None:
+            head += schema.lines
+        lane = Lane(request.user, version, schema, head, self._metrics.series(request, "GET", 200))
+        if request.resource != "namespaces" or request.group:
+            if len(manners.lanes) >= LANES:
+                manners.lanes.clear()
+            manners.lanes[collection] = lane
+        return lane

@@ -59,6 +59,10 @@ class _Histogram:
         self.total += seconds
 
 
+Series = tuple[Labels, _Histogram | None]
+"""Where a kind of request is counted."""
+
+
 class Metrics:
     """The counters of one HTTP face."""
 
@@ -67,10 +71,20 @@ class Metrics:
         self._latencies: dict[Labels, _Histogram] = {}
         self._running: dict[Labels, int] = defaultdict(int)
         self._open: dict[Labels, int] = defaultdict(int)
-        self._series: dict[tuple[str | int, ...], tuple[Labels, _Histogram | None]] = {}
+        self._series: dict[tuple[str | int, ...], Series] = {}
 
     def observe(self, asked: AnyRequest | None, method: str, status: int, seconds: float) -> None:
         """Count one answered request."""
+        self.count(self.series(asked, method, status), seconds)
+
+    def count(self, series: Series, seconds: float) -> None:
+        """As observe, for whoever knows the series already."""
+        self._requests[series[0]] += 1
+        if series[1] is not None:
+            series[1].add(seconds)
+
+    def series(self, asked: AnyRequest | None, method: str, status: int) -> Series:
+        """Where such a request is counted."""
         place: tuple[str | int, ...]
         if isinstance(asked, Request):
             scope = "resource" if asked.name else "namespace" if asked.namespace else "cluster"
@@ -82,13 +96,10 @@ class Metrics:
             series = self._found(asked, method, status)
             if len(self._series) < SERIES:
                 self._series[place] = series
-        coded, histogram = series
-        self._requests[coded] += 1
-        if histogram is not None:
-            histogram.add(seconds)
+        return series
 
-    def _found(self, asked: AnyRequest | None, method: str, status: int) -> tuple[Labels, _Histogram | None]:
-        """Where such a request is counted."""
+    def _found(self, asked: AnyRequest | None, method: str, status: int) -> Series:
+        """A series that was not counted in yet."""
         labels = _labels(asked, method)
         coded = _bounded(self._requests, (*labels, ("code", str(status))))
         if isinstance(asked, Request) and asked.verb in ("watch", "connect"):

@@ -151,7 +151,7 @@ class Connection:
             return True
         self._busy = True
         try:
-            await self._responder.plain(request, response, close=False)
+            await self._responder.small(request, response)
         finally:
             self._busy = False
         self.served += 1

@@ -9,6 +9,7 @@ MIB = 1024 * 1024
 
 RECEIVE_BYTES = 64 * KIB  # one read from a socket
 TLS_SLICE_BYTES = 256 * KIB  # plaintext encrypted before it is sent, so that a big answer is not held twice
+SMALL_BYTES = 64 * KIB  # an answer up to this is never compressed and leaves with its head in one write
 MOVE_TO_THREAD_BYTES = 1 * MIB  # compression of more than this would hold up every other connection
 ACCEPT_RETRY_SECONDS = 0.1  # pause when the process has run out of file descriptors
 ALERT_SECONDS = 0.5  # for a peer to read why its TLS handshake failed

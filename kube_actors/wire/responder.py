@@ -9,7 +9,7 @@ import trio
 
 from .encode import DateLine, accepts_gzip, encode_head, gzip, has_body
 from .errors import PeerGone, WebSocketClosed
-from .limits import MOVE_TO_THREAD_BYTES, Limits
+from .limits import MOVE_TO_THREAD_BYTES, SMALL_BYTES, Limits
 from .messages import (
     HeaderPairs,
     HttpRequest,
@@ -40,6 +40,16 @@ class Responder:
         self._date = date
         self.websocket: WebSocket | Tunnel | None = None  # open, or closing
         self.producing: trio.CancelScope | None = None  # around a streamed answer's producer
+
+    async def small(self, request: HttpRequest, response: HttpResponse) -> None:
+        """An answer to a GET on a connection that stays; by the shortest way if it is small and its head is ready."""
+        body, limit = response.body, self._limits.gzip_bytes
+        small = 0 < len(body) <= SMALL_BYTES and not 0 < limit < len(body)
+        if response.status != 200 or response.headers or not small:
+            await self.plain(request, response, close=False)
+            return
+        head = f"HTTP/1.1 200 OK\r\n{response.lines}{self._date()}Content-Length: {len(body)}\r\n\r\n"
+        await self._transport.send(head.encode() + body)
 
     async def plain(self, request: HttpRequest, response: HttpResponse, close: bool) -> None:
         """A complete answer, in one write when it is small."""

@@ -237,7 +237,7 @@ class FlowControl:
         objects = await self._mirror.read()
         if self._mirror.version != self._version:
             self._configure(objects)
-        schema = self._schema_of(asked)
+        schema = self.schema_of(asked)
         if schema is None:
             return None
         level = self.levels[schema.level]
@@ -251,15 +251,13 @@ class FlowControl:
         """Whether a request can be classified without waiting."""
         return self._mirror.is_current() and self._mirror.version == self._version
 
-    def lines_at_once(self, asked: Attributes) -> str | None:
-        """The header lines for a request that is served without waiting, so that it needs no seat: only a free one
-        must be there. None when it has to queue like all others."""
-        schema = self._schema_of(asked)
-        if schema is None:
-            return ""
-        return schema.lines if self.levels[schema.level].is_free else None
+    @property
+    def version(self) -> int:
+        """Grows with every change of what a request's schema depends on."""
+        return self._version
 
-    def _schema_of(self, asked: Attributes) -> Schema | None:
+    def schema_of(self, asked: Attributes) -> Schema | None:
+        """What such a request belongs to, once `is_ready`. Served without waiting it needs no seat, if one is free."""
         user = asked.user
         key = (user.name, asked.verb, asked.group, asked.whole, asked.namespace, asked.path, *user.groups)
         try:
