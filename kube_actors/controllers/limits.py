@@ -9,6 +9,11 @@ CACHE_POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 0.03
 """How long a key waits for an idle moment at most, so that many changes in a row cost one look and one write."""
 
+LONG_LOOK_SECONDS = 0.01
+REST_FACTOR = 3.0
+REST_MAX_SECONDS = 1.0
+"""A key that took longer than LONG_LOOK to look at rests this many times as long before the next look."""
+
 BURST_REPLICAS = 500
 """Pods that one look at a ReplicaSet creates or deletes at most."""
 

@@ -139,6 +139,7 @@ class Runner:
         # Only the echo of a kind that the controller watches brings a key back, so only for these does a key wait.
         self._watched = {source.kind for source in feed.controller.sources()}
         self._written = feed.written
+        self._rests: dict[str, float] = {}
         self._actions = self._refused = self._waited = 0
         self.handled = 0
 
@@ -175,13 +176,24 @@ class Runner:
             self._waited += 1
             queue.add_after(key, min(patience, limits.CACHE_POLL_SECONDS))
             return
+        rest = self._rest(key)
+        if rest > 0.0:
+            self._waited += 1
+            queue.add_after(key, rest)
+            return
         self.handled += 1
-        observed = self._controller.observe(key, self._feed.caches, self._system.clock.now())
+        clock = self._system.clock
+        began = clock.monotonic()
+        observed = self._controller.observe(key, self._feed.caches, clock.now())
         if observed is None:
             queue.forget(key)
             return
+        plan = self._controller.plan(observed)
+        took = clock.monotonic() - began
+        if took > limits.LONG_LOOK_SECONDS:
+            self._rests[key] = began + took + min(took * limits.REST_FACTOR, limits.REST_MAX_SECONDS)
         try:
-            again = await self._carry_out(key, self._controller.plan(observed))
+            again = await self._carry_out(key, plan)
         except Unconfirmed:
             self._tell("changed meanwhile", key)
             queue.add_rate_limited(key)
@@ -196,6 +208,20 @@ class Runner:
             queue.forget(key)
             if again is not None:
                 queue.add_after(key, again)
+
+    def _rest(self, key: str) -> float:
+        """For how long a key that takes long to look at is not looked at again; 0 once it may be.
+
+        An object with thousands of others has news all the time. Looks that follow each other without a pause would
+        cost as much as there is time, for no more than the last of them says.
+        """
+        until = self._rests.get(key)
+        if until is None:
+            return 0.0
+        left = until - self._system.clock.monotonic()
+        if left <= 0.0:
+            del self._rests[key]
+        return left
 
     async def _carry_out(self, key: str, plan: Plan) -> float | None:
         """Perform a plan to its end; when to look again. Raises what was refused and not handled."""
