@@ -5,37 +5,26 @@ Pure. An endpoint that stands in a slice stays there; what is new goes where the
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, structs
 
 from kube_actors.api.owners import controller_reference
 from kube_actors.api.types.core_v1 import Node, Pod, Service
-from kube_actors.api.types.discovery_v1 import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
+from kube_actors.api.types.discovery_v1 import Endpoint, EndpointSlice
 from kube_actors.api.types.meta_v1 import ObjectMeta
 
 from . import hints, limits, membership, pods
 from .contract import NOTHING, Action, Caches, Create, Delete, Emit, Plan, Source, Told, Update, own_key
 from .members import Memo
 from .membership import HEADLESS_LABEL, TRIGGER_TIME
+from .slice_endpoints import Identity, Ports, Prepared, identity_of, is_same, place_of, prepare, sorted_ports
 
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 CONTROLLER = "endpointslice-controller.k8s.io"
 SERVICE_NAME = "kubernetes.io/service-name"
 SERVICE_INDEX = "service"
 _RESERVED = frozenset({MANAGED_BY, SERVICE_NAME, HEADLESS_LABEL})
-
-Ports = tuple[EndpointPort, ...]
-Identity = tuple[tuple[str, ...], str | None, str | None]
-
-
-class Prepared(Struct, frozen=True):
-    """What a pod is in slices, by address type; homeless: its node is not known yet. moment: of its readiness."""
-
-    entries: dict[str, tuple[Ports, Identity, Endpoint]] = {}
-    homeless: bool = False
-    moment: str | None = None
 
 
 class Observed(Struct, frozen=True, kw_only=True):
@@ -146,7 +135,7 @@ def _reconcile_family(observed: Observed, family: str, slices: Sequence[Endpoint
     created_before = len(changes.create)
     by_ports: dict[Ports, list[EndpointSlice]] = {}
     for piece in slices:
-        by_ports.setdefault(_sorted_ports(piece.ports), []).append(piece)
+        by_ports.setdefault(sorted_ports(piece.ports), []).append(piece)
     for ports, pieces in by_ports.items():
         if ports not in wanted:
             changes.delete.extend(pieces)
@@ -187,10 +176,10 @@ def _fill(
         kept = []
         differs = False
         for endpoint in piece.endpoints:
-            new = left.pop(_identity(endpoint), None)
+            new = left.pop(identity_of(endpoint), None)
             if new is not None:
                 kept.append(new)
-                differs |= not _same(new, endpoint)
+                differs |= not is_same(new, endpoint)
         known = {key: value for key, value in piece.metadata.labels.items() if key not in _RESERVED}
         if differs or len(kept) != len(piece.endpoints):
             if kept:
@@ -253,84 +242,7 @@ def _labels(service: Service) -> dict[str, str]:
 def _prepared(observed: Observed) -> tuple[Prepared, ...]:
     if observed.prepared is not None:
         return observed.prepared
-    return tuple(prepare(observed.service, pod, _place(observed.zones, pod)) for pod in observed.members)
-
-
-def _place(zones: dict[str, str | None], pod: Pod) -> tuple[bool, str | None]:
-    """Whether a pod's node is known, or it has none yet, and in which zone it is."""
-    node = pod.spec.node_name
-    return (not node or node in zones, zones.get(node) if node else None)
-
-
-def prepare(service: Service, pod: Pod, place: object) -> Prepared:
-    """What a pod is in a Service's slices; place is what `_place` says."""
-    assert isinstance(place, tuple), "as `_place` gives it"
-    moment = membership.moment_of(pod)
-    if not membership.belongs(pod, terminating=True):
-        return Prepared(moment=moment)
-    known, zone = place
-    if not known:
-        return Prepared(homeless=True, moment=moment)
-    ports = _interned(_ports(service, pod))
-    entries = {}
-    for family in membership.families(service):
-        endpoint = _endpoint(service, pod, family, zone)
-        if endpoint.addresses:
-            entries[family] = (ports, _identity(endpoint), endpoint)
-    return Prepared(entries, moment=moment)
-
-
-@functools.lru_cache(256)
-def _interned(ports: Ports) -> Ports:
-    """One value for equal ports, so that they are told apart at a glance."""
-    return ports
-
-
-def _endpoint(service: Service, pod: Pod, family: str, zone: str | None) -> Endpoint:
-    serving = pods.is_ready(pod)
-    terminating = pod.metadata.deletion_timestamp is not None
-    ready = bool(service.spec.publish_not_ready_addresses) or (serving and not terminating)
-    return Endpoint(
-        addresses=membership.of_family(pod, family),
-        conditions=EndpointConditions(ready=ready, serving=serving, terminating=terminating),
-        hostname=membership.hostname_of(pod, service),
-        node_name=pod.spec.node_name or None,
-        zone=zone,
-        target_ref=membership.target_of(pod),
-    )
-
-
-def _identity(endpoint: Endpoint) -> Identity:
-    target = endpoint.target_ref
-    return endpoint.addresses, endpoint.hostname, None if target is None else target.name
-
-
-def _same(left: Endpoint, right: Endpoint) -> bool:
-    return (left.conditions, left.node_name, left.zone, left.target_ref) == (
-        right.conditions,
-        right.node_name,
-        right.zone,
-        right.target_ref,
-    )
-
-
-def _ports(service: Service, pod: Pod) -> Ports:
-    found = []
-    for port in service.spec.ports:
-        number = membership.find_port(pod, port)
-        if number is not None:
-            found.append(
-                EndpointPort(
-                    name=port.name or "", port=number, protocol=port.protocol or "TCP", app_protocol=port.app_protocol
-                )
-            )
-    return _sorted_ports(found)
-
-
-def _sorted_ports(ports: Iterable[EndpointPort]) -> Ports:
-    """Ports in an order of their own, so that equal sets are equal."""
-    named = (structs.replace(port, name=port.name or "") for port in ports)
-    return tuple(sorted(named, key=lambda port: (port.name or "", port.port or 0, port.protocol or "")))
+    return tuple(prepare(observed.service, pod, place_of(observed.zones, pod)) for pod in observed.members)
 
 
 def _actions(observed: Observed, changes: _Changes) -> list[Action]:
@@ -431,7 +343,7 @@ class EndpointSlices:
             slices=tuple(slices),
             ratios=ratios,
             was_auto=was_auto,
-            prepared=self._memo.prepared(key, service, members, lambda pod: _place(zones, pod)),
+            prepared=self._memo.prepared(key, service, members, lambda pod: place_of(zones, pod)),
         )
 
     def plan(self, observed: Observed) -> Plan:

@@ -13,6 +13,8 @@ from kube_actors.api.types.discovery_v1 import Endpoint, EndpointConditions, End
 from kube_actors.api.types.meta_v1 import ObjectMeta
 from kube_actors.controllers.hints import ENABLED, Slices, by_distribution, in_proportion, ratios_of
 
+from .conftest import deployment, running
+
 
 def endpoint(number: int, zone: str | None, *, ready: bool = True) -> Endpoint:
     address = f"10.0.{number // 200}.{number % 200}"
@@ -114,3 +116,37 @@ def test_in_proportion(zones: list[str], cpus: dict[str, int]) -> None:
 def test_why_there_are_none(ratios: Any, zones: list[str], text: str) -> None:
     _, event = in_proportion(ratios, Slices(create=pieces(zones), update=[], unchanged=[]), before=False)
     assert event == ("Warning", "TopologyAwareHintsDisabled", text)
+
+
+async def test_a_service_that_changes_its_mind(autojump_clock: Any) -> None:
+    async with running() as world:
+        await world.api.create(deployment(replicas=2))
+        service: dict[str, Any] = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "web", "annotations": {"service.kubernetes.io/topology-mode": "Auto"}},
+            "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]},
+        }
+        await world.api.create(service)
+
+        async def told() -> bool:
+            events = await world.events()
+            return any(reason == "TopologyAwareHintsDisabled" and "IPv4" in text for _, reason, text in events)
+
+        await world.until(told)
+        await world.patch(
+            "Service",
+            "web",
+            {
+                "metadata": {"annotations": {"service.kubernetes.io/topology-mode": None}},
+                "spec": {"trafficDistribution": "PreferSameNode"},
+            },
+        )
+
+        async def hinted() -> bool:
+            pieces = await world.items("EndpointSlice")
+            endpoints = [each for piece in pieces for each in piece["endpoints"] or ()]
+            wanted = [{"forNodes": [{"name": each.get("nodeName")}]} for each in endpoints]
+            return len(endpoints) == 2 and [each.get("hints") for each in endpoints] == wanted
+
+        await world.until(hinted)

@@ -17,7 +17,7 @@ from kube_actors.api.types.core_v1 import (
     ServiceSpec,
 )
 from kube_actors.api.types.meta_v1 import ObjectMeta
-from kube_actors.controllers import endpoints, endpointslice, limits
+from kube_actors.controllers import endpoints, endpointslice, limits, slice_endpoints
 from kube_actors.controllers.contract import Create, Update
 from kube_actors.controllers.members import Memo
 
@@ -44,7 +44,7 @@ def pod(number: int, ready: str = "True") -> Pod:
     )
 
 
-@pytest.mark.parametrize(("make", "context"), [(endpointslice.prepare, PLACE), (endpoints.prepare, None)])
+@pytest.mark.parametrize(("make", "context"), [(slice_endpoints.prepare, PLACE), (endpoints.prepare, None)])
 def test_one_changed_pod_is_one_pods_work(make: Any, context: Any) -> None:
     made: list[str] = []
 
