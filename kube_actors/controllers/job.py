@@ -266,19 +266,18 @@ def _suspension(job: Job, now: float) -> tuple[Job, tuple[Action, ...]]:
 
 
 def _pod_keys(old: Pod | None, new: Pod | None, caches: Caches) -> Iterable[str]:
-    """The Job of a pod, the one it had before, those that may adopt it; and the pod itself when nobody counts it."""
+    """The Job of a pod, the one it had before, and those that may adopt it."""
     keys: list[str] = []
     for pod in (old, new):
         reference = None if pod is None else controller_of(pod)
         if pod is not None and reference is not None and reference.kind == "Job":
             keys.append(f"{pod.metadata.namespace}/{reference.name}")
-    if new is None:
-        return keys
-    if controller_of(new) is None:
-        keys += _adopters(new, caches)
-    if is_tracked(new) and _is_orphan(new, caches):
-        keys.append(_ORPHAN + key_of(new))
-    return keys
+    return keys if new is None or controller_of(new) is not None else [*keys, *_adopters(new, caches)]
+
+
+def _orphan_keys(_: Pod | None, new: Pod | None, caches: Caches) -> Iterable[str]:
+    """The pod itself, at once, when nobody will count it: well before a Job that may adopt it looks at it."""
+    return (_ORPHAN + key_of(new),) if new is not None and is_tracked(new) and _is_orphan(new, caches) else ()
 
 
 def _is_orphan(pod: Pod, caches: Caches) -> bool:
@@ -356,6 +355,7 @@ class Jobs:
         own = (_SELECTOR_INDEX, _selector_labels)
         return (
             Source(kind=Job, change=_job_keys, delay=_delay, indexes=(own,)),
+            Source(kind=Pod, change=_orphan_keys),
             Source(kind=Pod, change=_pod_keys, delay=_delay, indexes=(BY_OWNER, (_LABEL_INDEX, _orphan_labels))),
         )
 
@@ -389,7 +389,7 @@ class Jobs:
 
     def plan(self, observed: Observed | ObservedOrphan) -> Plan:
         if isinstance(observed, ObservedOrphan):
-            return Plan(actions=(untracking(observed.pod),))
+            return Plan(actions=(untracking(observed.pod, as_seen=True),))
         return plan(observed)
 
 

@@ -164,9 +164,15 @@ def deletion(job: Job, pod: Pod) -> Delete:
     return Delete(kind=Pod, key=key_of(pod), uid=pod.metadata.uid, told=told)
 
 
-def untracking(pod: Pod) -> Patch:
-    """Take the finalizer off: the pod is counted, or nobody will count it any more."""
-    body = {"metadata": {"$deleteFromPrimitiveList/finalizers": [FINALIZER], "uid": pod.metadata.uid}}
+def untracking(pod: Pod, *, as_seen: bool = False) -> Patch:
+    """Take the finalizer off: the pod is counted, or nobody will count it any more.
+
+    as_seen: only if the pod has not changed since, for nobody else to have adopted it.
+    """
+    metadata: dict[str, Any] = {"$deleteFromPrimitiveList/finalizers": [FINALIZER], "uid": pod.metadata.uid}
+    if as_seen:
+        metadata["resourceVersion"] = pod.metadata.resource_version
+    body = {"metadata": metadata}
     return Patch(kind=Pod, key=key_of(pod), body=body, patch_type="strategic", tolerate=("NotFound", "Conflict"))
 
 

@@ -264,12 +264,13 @@ _CRON_NAME = 52
 """A job's name adds eleven letters to its cron job's."""
 
 
-def cron_job(obj: JSONObject) -> Problems:
-    """As ValidateCronJob."""
+def cron_job(obj: JSONObject, old: JSONObject | None = None) -> Problems:
+    """As ValidateCronJobCreate and ValidateCronJobUpdate: what an old one has already it may keep."""
     spec = obj["spec"]
+    before: JSONObject = old["spec"] if old is not None else {}
     found: Problems = []
     name = obj["metadata"].get("name", "")
-    if len(name) > _CRON_NAME:
+    if old is None and len(name) > _CRON_NAME:
         found.append(fields.invalid("metadata.name", name, f"must be no more than {_CRON_NAME} characters"))
     schedule, zone = spec.get("schedule", ""), spec.get("timeZone")
     if not schedule:
@@ -278,7 +279,11 @@ def cron_job(obj: JSONObject) -> Problems:
         problem = cron.problem(schedule)
         if problem:
             found.append(fields.invalid("spec.schedule", schedule, problem))
-        if "TZ" in schedule:
+        if "TZ" in before.get("schedule", ""):
+            if "TZ" in schedule and zone is not None:
+                text = "cannot use both timeZone field and TZ or CRON_TZ in schedule"
+                found.append(fields.invalid("spec.schedule", schedule, text))
+        elif "TZ" in schedule:
             text = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
             found.append(fields.invalid("spec.schedule", schedule, text))
     found += checks.not_negative(spec.get("startingDeadlineSeconds"), "spec.startingDeadlineSeconds")
@@ -286,7 +291,7 @@ def cron_job(obj: JSONObject) -> Problems:
     found += checks.one_of(policy, ("Allow", "Forbid", "Replace"), "spec.concurrencyPolicy", required=True)
     for key in ("successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
         found += checks.not_negative(spec.get(key), f"spec.{key}")
-    if zone is not None:
+    if zone is not None and zone != before.get("timeZone"):
         problem = cron.zone_problem(zone)
         if problem:
             found.append(fields.invalid("spec.timeZone", zone, problem))

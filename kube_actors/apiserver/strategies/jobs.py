@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kube_actors.api import names
 from kube_actors.apiserver.strategies import job_status, pod_defaults, pod_warnings
 from kube_actors.apiserver.strategies import job_validation as rules
 from kube_actors.apiserver.strategies.base import JSONObject, Problems, Selectable, Strategy
@@ -10,6 +11,15 @@ CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 JOB_NAME = "batch.kubernetes.io/job-name"
 _LEGACY = {"controller-uid": CONTROLLER_UID, "job-name": JOB_NAME}
 _MANY = 2**31 - 1
+_MANY_COMPLETIONS, _MUCH_PARALLELISM = 100_000, 10_000
+_NAME_WARNING = (
+    "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; "
+    "a DNS label is recommended: "
+)
+_INDEXES_WARNING = (
+    "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, "
+    "Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
+)
 
 
 def default_job_spec(spec: JSONObject) -> None:
@@ -80,7 +90,15 @@ class JobStrategy(Strategy):
     def warnings(self, obj: JSONObject, old: JSONObject | None) -> list[str]:
         if old is not None and obj["metadata"].get("generation") == old["metadata"].get("generation"):
             return []
-        return pod_warnings.template_warnings(obj["spec"]["template"], "spec.template.")
+        found: list[str] = []
+        texts = names.dns_label(obj["metadata"].get("name", "")) if old is None else ()
+        if texts:
+            found.append(f"{_NAME_WARNING}[{' '.join(texts)}]")
+        spec = obj["spec"]
+        many = (spec.get("completions") or 0) > _MANY_COMPLETIONS and (spec.get("parallelism") or 0) > _MUCH_PARALLELISM
+        if many and spec.get("completionMode") == "Indexed":
+            found.append(_INDEXES_WARNING)
+        return found + pod_warnings.template_warnings(spec["template"], "spec.template.")
 
 
 class CronJobStrategy(Strategy):
@@ -98,5 +116,8 @@ class CronJobStrategy(Strategy):
         if template is not None:
             pod_defaults.default_template(template)
 
-    def validate(self, obj: JSONObject) -> Problems:
+    def validate_create(self, obj: JSONObject) -> Problems:
         return rules.cron_job(obj)
+
+    def validate_update(self, new: JSONObject, old: JSONObject) -> Problems:
+        return rules.cron_job(new, old)
