@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from kube_actors.apiserver.strategies import checks, pod_defaults, pod_validation, pod_warnings
 from kube_actors.apiserver.strategies import workload_validation as rules
 from kube_actors.apiserver.strategies.base import JSONObject, Problems, Selectable, Strategy
@@ -112,8 +114,16 @@ class ReplicationControllerStrategy(WorkloadStrategy):
         return rules.replica_set_status(new, old)
 
 
+def _rolling(obj: JSONObject) -> JSONObject:
+    found: JSONObject = ((obj.get("spec") or {}).get("updateStrategy") or {}).get("rollingUpdate") or {}
+    return found
+
+
 class StatefulSetStrategy(WorkloadStrategy):
     """StatefulSet."""
+
+    max_unavailable: ClassVar[bool] = False
+    """Kubernetes' gate MaxUnavailableStatefulSet, which is off by default in 1.36."""
 
     def default(self, obj: JSONObject) -> None:
         super().default(obj)
@@ -136,6 +146,17 @@ class StatefulSetStrategy(WorkloadStrategy):
 
     def prepare_create(self, obj: JSONObject) -> None:
         obj["status"] = {"replicas": 0, "availableReplicas": 0}
+        self._drop_disabled(obj, {})
+
+    def prepare_update(self, new: JSONObject, old: JSONObject) -> None:
+        super().prepare_update(new, old)
+        self._drop_disabled(new, old)
+
+    def _drop_disabled(self, new: JSONObject, old: JSONObject) -> None:
+        """Without its gate maxUnavailable is not kept, unless it was there before."""
+        rolling = _rolling(new)
+        if not self.max_unavailable and _rolling(old).get("maxUnavailable") is None:
+            rolling.pop("maxUnavailable", None)
 
     def validate(self, obj: JSONObject) -> Problems:
         return rules.stateful_set(obj)

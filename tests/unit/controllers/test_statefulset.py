@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import trio
+
 from .conftest import World, running
 
 
@@ -69,3 +71,27 @@ async def test_an_update_and_its_revision_on_the_way_back(autojump_clock: Any) -
         numbers = {r["metadata"]["name"]: r["revision"] for r in await world.items("ControllerRevision")}
         assert numbers[first] == 3
         assert sorted(numbers.values()) == [2, 3]
+
+
+async def test_max_unavailable_is_not_kept_without_its_gate(autojump_clock: Any) -> None:
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 2}}
+    async with running(kubelet=False) as world:
+        made = await world.api.create(stateful_set(updateStrategy=strategy))
+        assert made["spec"]["updateStrategy"] == {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
+
+
+async def test_a_controller_killed_at_any_moment_loses_and_repeats_nothing(autojump_clock: Any) -> None:
+    async with running() as world:
+        await world.api.create(stateful_set(3))
+        for pause in (0.31, 0.05, 0.4, 0.7, 1.1):
+            await trio.sleep(pause)
+            world.manager.kill("statefulset-controller")
+        await settled(world)
+        assert sorted(pod["metadata"]["name"] for pod in await world.items("Pod")) == ["db-0", "db-1", "db-2"]
+        made = [message for _, reason, message in await world.events() if reason == "SuccessfulCreate"]
+        assert sorted(made) == sorted(set(made)), "a pod was made twice"
+        assert len(await world.items("ControllerRevision")) == 1
+        (before,) = [r for r in world.manager.statistics() if r.name == "statefulset-controller"]
+        await trio.sleep(120)
+        (after,) = [r for r in world.manager.statistics() if r.name == "statefulset-controller"]
+        assert after.actions == before.actions, "a set at rest costs no requests"
