@@ -46,6 +46,12 @@ def parse_time(text: str) -> float:
     return seconds + float(f"0.{fraction}") if fraction else float(seconds)
 
 
+@functools.lru_cache(maxsize=_CACHE_SIZE)
+def normal_time(text: str) -> str:
+    """The same moment in UTC to the second."""
+    return format_time(parse_time(text))
+
+
 def normal_micro_time(text: str) -> str:
     """The same moment in UTC to the microsecond, exactly: a float is too coarse for the years far from 1970."""
     seconds, fraction = _parse(text)

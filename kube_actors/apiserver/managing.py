@@ -161,7 +161,11 @@ def _fields_of_new(kind: Kind, obj: JSONObject, reset: Reset) -> FieldSet:
         element = "f:" + key
         if key in _HEAD or element in reset.ignored:
             continue
-        node = _known_spec(kind, value) if key == "spec" else _added(fields[key], zero, key, value)
+        part = fields[key]
+        if part.atomic and key not in zero:
+            out[element] = {}
+            continue
+        node = _known_spec(kind, value) if key == "spec" else _added(part, zero, key, value)
         if node is not None:
             out[element] = node
     meta = {key: value for key, value in obj["metadata"].items() if key not in ownership.META_FIELDS}

@@ -262,7 +262,7 @@ def _time(micro: bool) -> Reader:
         if type(value) is not str:
             raise _refuse(value, place, "v1.MicroTime" if micro else "v1.Time")
         try:
-            return time.normal_micro_time(value) if micro else time.format_time(time.parse_time(value))
+            return time.normal_micro_time(value) if micro else time.normal_time(value)
         except time.TimeError:
             raise WrongType(
                 f'parsing time "{value}" as "2006-01-02T15:04:05'
