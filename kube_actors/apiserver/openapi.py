@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 
 import msgspec
+from msgspec import structs
 
 from kube_actors._version import KUBERNETES_VERSION, VERSION
 from kube_actors.api import errors, messages
@@ -32,6 +33,8 @@ class OpenAPI:
         """Answer a path below /openapi; raises a 406 for who takes no JSON."""
         path = request.path.rstrip("/")
         if path == "/openapi/v2":
+            if _wants_proto(request):
+                return self._proto(request)
             _check(request)
             body = self._document("v2", tuple(self._resources))
             return _tagged(request, body, _hash(tuple(self._resources)))
@@ -51,6 +54,17 @@ class OpenAPI:
         if asked and asked != digest:
             return Answer(status=301, content_type="", headers=(("Location", _url(name, digest)),))
         return _tagged(request, body, digest, _IMMUTABLE if asked else ())
+
+    def _proto(self, request: RawRequest) -> Answer:
+        from kube_actors.apiserver import openapi_proto  # lazy: only clients with an old way of validating ask for it
+
+        covered = tuple(self._resources)
+        kept = self._documents.get("v2.proto")
+        if kept is None or kept[0] != covered:
+            document = msgspec.json.decode(self._document("v2", covered))
+            kept = self._documents["v2.proto"] = (covered, openapi_proto.encode(document))
+        answer = _tagged(request, kept[1], _hash(covered))
+        return answer if answer.status == 304 else structs.replace(answer, content_type=openapi_proto.MEDIA_TYPE)
 
     def _covered(self) -> dict[str, tuple[Resource, ...]]:
         """The resources of each document by its name: api/v1, apis/apps/v1."""
@@ -111,6 +125,11 @@ def _hash(covered: tuple[Resource, ...]) -> str:
 
 def _url(name: str, digest: str) -> str:
     return f"/openapi/v3/{name}?hash={digest}"
+
+
+def _wants_proto(request: RawRequest) -> bool:
+    """Asked for by name; a client that takes anything gets JSON."""
+    return "proto-openapi.spec.v2" in request.accept.partition(",")[0]
 
 
 def _check(request: RawRequest) -> None:
