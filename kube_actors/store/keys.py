@@ -6,7 +6,6 @@ moves a few hundred pointers at most, and counting a range adds up chunk lengths
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 CHUNK = 512
 """Keys in a chunk after a load or a split; a chunk splits at twice as many."""
@@ -69,11 +68,12 @@ class SortedKeys:
 
     def take(self, prefix: str, after: str = "", limit: int = 0) -> list[str]:
         """The first `limit` keys (0: all) that begin with `prefix` and are greater than `after`."""
-        if limit:
-            return list(islice(self.walk(prefix, after), limit))
         found: list[str] = []
         for part in self._parts(prefix, after):
             found += part
+            if limit and len(found) >= limit:
+                del found[limit:]
+                break
         return found
 
     def walk(self, prefix: str, after: str = "") -> Iterator[str]:

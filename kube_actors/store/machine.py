@@ -104,7 +104,7 @@ class Machine:
         if revision in (0, self.revision):
             keys, entries = self._keys.take(prefix, after, limit), self._entries
             left = self._keys.count(prefix, after) - len(keys) if limit else 0
-            return Page([entries[key] for key in keys], self.revision, left > 0, left)
+            return Page(list(map(entries.__getitem__, keys)), self.revision, left > 0, left)
         self.check_readable(revision)
         then = self._undone(prefix, revision)
         found = list(islice(self._walk_then(prefix, after, then), limit or None))
