@@ -48,4 +48,5 @@ MEMO_SHAPES: Final = 64
 VOLUME_BINDING_SECONDS: Final = 600.0
 """How long a pod's volumes may take to be bound or made before the pod is placed anew."""
 
+VOLUME_FIRST_POLL_SECONDS: Final = 0.03
 VOLUME_POLL_SECONDS: Final = 1.0

@@ -10,6 +10,7 @@ import trio
 from msgspec import structs
 
 from kube_actors import Cluster
+from kube_actors.actors import Entropy, System, VirtualClock
 from kube_actors.api.types.core_v1 import PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements
 from kube_actors.api.types.meta_v1 import ObjectMeta
 from kube_actors.assembly.config import StorageConfig
@@ -31,8 +32,13 @@ spec:
 """
 
 
+def virtual(**options: Any) -> Cluster:
+    """A cluster in virtual time: its nodes' pauses are no longer than what the test waits."""
+    return Cluster(system=System(VirtualClock(), Entropy(1)), **options)
+
+
 async def test_a_claim_without_class_is_provisioned_for_its_pod(autojump_clock: Any) -> None:
-    async with Cluster(storage=StorageConfig(class_name="local-path")) as cluster:
+    async with virtual(storage=StorageConfig(class_name="local-path")) as cluster:
         await cluster.wait("storageclass/local-path", timeout=30)
         await cluster.apply(CLAIM)
         await cluster.wait("pod/writer", "Ready", timeout=60)
@@ -46,7 +52,7 @@ async def test_a_claim_without_class_is_provisioned_for_its_pod(autojump_clock: 
 
 
 async def test_a_cluster_that_mounts_nothing_has_no_class_of_its_own(autojump_clock: Any) -> None:
-    async with Cluster() as cluster:
+    async with virtual() as cluster:
         await trio.sleep(5)
         assert not (await cluster.client.list("StorageClass")).items
 
@@ -66,7 +72,7 @@ def test_only_what_was_made_there_is_ever_removed(tmp_path: Path) -> None:
 
 async def test_a_node_waits_for_a_claim_and_says_what_for(autojump_clock: Any) -> None:
     """A pod that was put on a node by hand, before its claim had a volume."""
-    async with Cluster() as cluster:
+    async with virtual() as cluster:
         spec = {
             "nodeName": "node-0",
             "containers": [{"name": "c", "image": "i", "volumeMounts": [{"name": "v", "mountPath": "/data"}]}],
@@ -89,3 +95,33 @@ async def test_a_node_waits_for_a_claim_and_says_what_for(autojump_clock: Any) -
             {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv"}, "spec": volume}
         )
         await cluster.wait("pod/p", "Ready", timeout=180)
+
+
+async def test_a_claim_given_back_by_its_provisioner_is_placed_anew(autojump_clock: Any) -> None:
+    """An external provisioner that cannot make a volume at a node takes the scheduler's choice off the claim."""
+    selected = "volume.kubernetes.io/selected-node"
+    async with virtual() as cluster:
+        await cluster.apply(
+            {
+                "apiVersion": "storage.k8s.io/v1",
+                "kind": "StorageClass",
+                "metadata": {
+                    "name": "ext",
+                    "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+                },
+                "provisioner": "ext.example.com/p",
+                "volumeBindingMode": "WaitForFirstConsumer",
+            }
+        )
+        await cluster.apply(CLAIM)
+
+        def chosen(found: dict[str, Any]) -> bool:
+            return selected in found["metadata"].get("annotations", {})
+
+        await cluster.wait("persistentvolumeclaim/data", chosen, timeout=60)
+        body = {"metadata": {"annotations": {selected: None}}}
+        await cluster.client.patch(PersistentVolumeClaim, "data", body, namespace="default", patch_type="merge")
+        await cluster.wait("persistentvolumeclaim/data", chosen, timeout=120)
+        found = await cluster.client.list("Event", namespace="default")
+        told = [event.message for event in found.items if event.reason == "FailedScheduling"]
+        assert any('binding volumes: provisioning failed for PVC "data"' in message for message in told), told

@@ -187,12 +187,17 @@ class VolumeBinding:
             body = {"metadata": {"uid": claim.metadata.uid, "annotations": {SELECTED_NODE: node}}}
             metadata = claim.metadata
             await client.patch(PersistentVolumeClaim, metadata.name, body, namespace=metadata.namespace)
-        waiting = [claim for claim, _ in plan.bindings] + plan.provisions
+        waiting = [(claim, "") for claim, _ in plan.bindings] + [(claim, node) for claim in plan.provisions]
+        pause = limits.VOLUME_FIRST_POLL_SECONDS
         with trio.move_on_after(limits.VOLUME_BINDING_SECONDS):
             while waiting:
-                waiting = [claim for claim in waiting if not await _is_done(client, claim)]
+                try:
+                    waiting = [one for one in waiting if not await _is_done(client, *one)]
+                except _Rejected as rejected:
+                    return Verdict(Code.ERROR, (f"binding volumes: {rejected}",), NAME)
                 if waiting:
-                    await trio.sleep(limits.VOLUME_POLL_SECONDS)
+                    await trio.sleep(pause)
+                    pause = min(2.0 * pause, limits.VOLUME_POLL_SECONDS)
             return None
         return Verdict(Code.ERROR, ("binding volumes: context deadline exceeded",), NAME)
 
@@ -253,6 +258,14 @@ async def _bind(client: Client, claim: PersistentVolumeClaim, volume: Persistent
     await client.patch(PersistentVolume, volume.metadata.name, body, patch_type="merge")
 
 
-async def _is_done(client: Client, claim: PersistentVolumeClaim) -> bool:
+class _Rejected(Exception):
+    """Whoever makes volumes has given the claim back: no volume can be made there."""
+
+
+async def _is_done(client: Client, claim: PersistentVolumeClaim, node: str) -> bool:
+    """Whether a claim is bound. node: where its volume is to be made, "" if there is one."""
     metadata = claim.metadata
-    return is_bound(await client.get(PersistentVolumeClaim, metadata.name, namespace=metadata.namespace))
+    current = await client.get(PersistentVolumeClaim, metadata.name, namespace=metadata.namespace)
+    if node and current.metadata.annotations.get(SELECTED_NODE) != node:
+        raise _Rejected(f'provisioning failed for PVC "{metadata.name}"')
+    return is_bound(current)
