@@ -193,6 +193,11 @@ def index_problem(text: str, completions: int) -> str:
     return ""
 
 
+def index_total(text: str) -> int:
+    """How many indexes a valid text names."""
+    return sum(last - first + 1 for first, last in _intervals(text))
+
+
 def _criteria(change: _Change) -> Problems:
     true = change.true
     found: Problems = []

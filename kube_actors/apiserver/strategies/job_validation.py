@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from kube_actors.api import cron
+from kube_actors.api import cron, names
 from kube_actors.api import field_errors as fields
 from kube_actors.apiserver.strategies import checks, go_diff, pod_validation
 from kube_actors.apiserver.strategies.checks import JSONObject, Problems
-from kube_actors.apiserver.strategies.job_status import index_problem
+from kube_actors.apiserver.strategies.job_policy_validation import INDEXED, failure_policy, success_policy
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 JOB_NAME = "batch.kubernetes.io/job-name"
-_ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
 _COUNTS = ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished")
-_INDEXED = "requires indexed completion mode"
+_MANY, _FEW = 100_000, 10_000
+"""Completions, pods at a time and failed indexes of an Indexed Job; fewer where indexes have limits of their own."""
+_MANAGED_BY_LETTERS = 63
 
 
 def job(obj: JSONObject) -> Problems:
@@ -49,21 +49,12 @@ def job_spec(spec: JSONObject, path: str, *, selector: bool = True) -> Problems:
     found: Problems = []
     for key in _COUNTS:
         found += checks.not_negative(spec.get(key), f"{path}.{key}")
-    indexed = spec.get("completionMode") == "Indexed"
-    if spec.get("completionMode") not in (None, "Indexed", "NonIndexed"):
-        found.append(fields.not_supported(f"{path}.completionMode", spec["completionMode"], ["Indexed", "NonIndexed"]))
-    if indexed and spec.get("completions") is None:
-        text = "when completion mode is Indexed"
-        found.append(fields.required(f"{path}.completions", text))
     for key in ("backoffLimitPerIndex", "maxFailedIndexes"):
-        value = spec.get(key)
-        if value is not None:
-            found += checks.not_negative(value, f"{path}.{key}")
-            if not indexed:
-                found.append(fields.invalid(f"{path}.{key}", value, _INDEXED))
-    found += _managed_by(spec, path)
-    found += _failure_policy(spec, path)
-    found += _success_policy(spec, path, indexed)
+        found += checks.not_negative(spec.get(key), f"{path}.{key}")
+    if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
+        found.append(fields.required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified"))
+    found += _managed_by(spec, path) + _mode(spec, path)
+    found += failure_policy(spec, path) + success_policy(spec, path) + _replacement(spec, path)
     found += _template(spec, path)
     if selector:
         found += _selector(spec, path)
@@ -71,11 +62,63 @@ def job_spec(spec: JSONObject, path: str, *, selector: bool = True) -> Problems:
 
 
 def _managed_by(spec: JSONObject, path: str) -> Problems:
-    name = spec.get("managedBy")
-    if name is not None and "/" not in name:
-        text = 'must be a domain-prefixed path (such as "acme.io/foo")'
-        return [fields.invalid(f"{path}.managedBy", name, text)]
-    return []
+    name: str | None = spec.get("managedBy")
+    if name is None:
+        return []
+    at = f"{path}.managedBy"
+    found: Problems = []
+    host, _, rest = name.partition("/")
+    if not name:
+        found.append(fields.required(at))
+    elif not host or not rest:
+        found.append(fields.invalid(at, name, 'must be a domain-prefixed path (such as "acme.io/foo")'))
+    else:
+        found += checks.named(names.dns_subdomain(host), host, at)
+    if len(name) > _MANAGED_BY_LETTERS:
+        found.append(fields.too_long(at, _MANAGED_BY_LETTERS))
+    return found
+
+
+def _mode(spec: JSONObject, path: str) -> Problems:
+    """What goes with the completion mode."""
+    mode, completions, parallelism = spec.get("completionMode"), spec.get("completions"), spec.get("parallelism") or 0
+    per_index, most = spec.get("backoffLimitPerIndex"), spec.get("maxFailedIndexes")
+    at, failed_at = f"{path}.parallelism", f"{path}.maxFailedIndexes"
+    found: Problems = []
+    if mode not in (None, "Indexed", "NonIndexed"):
+        return [fields.not_supported(f"{path}.completionMode", mode, ["Indexed", "NonIndexed"])]
+    if mode != "Indexed":
+        given = ((key, spec.get(key)) for key in ("backoffLimitPerIndex", "maxFailedIndexes"))
+        return [fields.invalid(f"{path}.{key}", value, INDEXED) for key, value in given if value is not None]
+    if completions is None:
+        found.append(fields.required(f"{path}.completions", "when completion mode is Indexed"))
+    if parallelism > _MANY:
+        text = f"must be less than or equal to {_MANY} when completion mode is Indexed"
+        found.append(fields.invalid(at, parallelism, text))
+    if completions is not None and most is not None and most > completions:
+        found.append(fields.invalid(failed_at, most, "must be less than or equal to completions"))
+    if most is not None and most > _MANY:
+        found.append(fields.invalid(failed_at, most, f"must be less than or equal to {_MANY}"))
+    if completions is None or completions <= _MANY or per_index is None:
+        return found
+    text = (
+        f"must be less than or equal to {_FEW} when completions are above {_MANY} and used with backoff limit per index"
+    )
+    if most is None:
+        found.append(fields.required(failed_at, f"must be specified when completions is above {_MANY}"))
+    if parallelism > _FEW:
+        found.append(fields.invalid(at, parallelism, text))
+    if most is not None and most > _FEW:
+        found.append(fields.invalid(failed_at, most, text))
+    return found
+
+
+def _replacement(spec: JSONObject, path: str) -> Problems:
+    policy = spec.get("podReplacementPolicy")
+    known = ["Failed"] if spec.get("podFailurePolicy") is not None else ["Failed", "TerminatingOrFailed"]
+    if policy is None or policy in known:
+        return []
+    return [fields.not_supported(f"{path}.podReplacementPolicy", policy, known)]
 
 
 def _template(spec: JSONObject, path: str) -> Problems:
@@ -101,98 +144,6 @@ def _selector(spec: JSONObject, path: str) -> Problems:
     if not found and not checks.selector_matches(selector, labels):
         text = "`selector` does not match template `labels`"
         found.append(fields.invalid(f"{path}.template.metadata.labels", labels, text))
-    return found
-
-
-def _failure_policy(spec: JSONObject, path: str) -> Problems:
-    policy = spec.get("podFailurePolicy")
-    if policy is None:
-        return []
-    pod = (spec.get("template") or {}).get("spec") or {}
-    known = {c.get("name") for key in ("containers", "initContainers") for c in pod.get(key) or ()}
-    found: Problems = []
-    for index, rule in enumerate(policy.get("rules") or ()):
-        found += _failure_rule(rule, f"{path}.podFailurePolicy.rules[{index}]", known)
-    return found
-
-
-def _failure_rule(rule: JSONObject, path: str, known: set[Any]) -> Problems:
-    found: Problems = []
-    action = rule.get("action", "")
-    if not action:
-        found.append(fields.required(f"{path}.action", f"valid values: {', '.join(map(fields.quote, _ACTIONS))}"))
-    elif action not in _ACTIONS:
-        found.append(fields.not_supported(f"{path}.action", action, _ACTIONS))
-    codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions") or ()
-    if codes is not None:
-        found += _exit_codes(codes, f"{path}.onExitCodes", known)
-    for position, pattern in enumerate(conditions):
-        if pattern.get("status") not in ("True", "False", "Unknown"):
-            at = f"{path}.onPodConditions[{position}].status"
-            found.append(fields.not_supported(at, pattern.get("status", ""), ["False", "True", "Unknown"]))
-    if codes is not None and conditions:
-        text = "specifying both OnExitCodes and OnPodConditions is not supported"
-        found.append(fields.invalid(path, fields.OMITTED, text))
-    elif codes is None and not conditions:
-        text = "specifying one of OnExitCodes and OnPodConditions is required"
-        found.append(fields.invalid(path, fields.OMITTED, text))
-    return found
-
-
-def _exit_codes(codes: JSONObject, path: str, known: set[Any]) -> Problems:
-    found: Problems = []
-    operator, values = codes.get("operator", ""), codes.get("values") or []
-    if not operator:
-        found.append(fields.required(f"{path}.operator", 'valid values: "In", "NotIn"'))
-    elif operator not in ("In", "NotIn"):
-        found.append(fields.not_supported(f"{path}.operator", operator, ["In", "NotIn"]))
-    name = codes.get("containerName")
-    if name is not None and name not in known:
-        text = "must be one of the container or initContainer names in the pod template"
-        found.append(fields.invalid(f"{path}.containerName", name, text))
-    if not values:
-        found.append(fields.invalid(f"{path}.values", values, "at least one value is required"))
-    elif len(values) > 255:
-        found.append(fields.too_many(f"{path}.values", len(values), 255))
-    seen: set[int] = set()
-    for position, value in enumerate(values):
-        if operator == "In" and value == 0:
-            found.append(fields.invalid(f"{path}.values[{position}]", value, "must not be 0 for the In operator"))
-        if value in seen:
-            found.append(fields.duplicate(f"{path}.values[{position}]", value))
-        seen.add(value)
-    if values != sorted(values):
-        found.append(fields.invalid(f"{path}.values", values, "must be ordered"))
-    return found
-
-
-def _success_policy(spec: JSONObject, path: str, indexed: bool) -> Problems:
-    policy = spec.get("successPolicy")
-    if policy is None:
-        return []
-    rules = policy.get("rules") or []
-    at = f"{path}.successPolicy"
-    if not indexed:
-        return [fields.invalid(at, checks.go_value({"Rules": rules}), _INDEXED)]
-    found: Problems = []
-    if not rules:
-        found.append(
-            fields.required(f"{at}.rules", "at least one rules must be specified when the successPolicy is specified")
-        )
-    completions = spec.get("completions") or 0
-    for index, rule in enumerate(rules):
-        where = f"{at}.rules[{index}]"
-        indexes, count = rule.get("succeededIndexes"), rule.get("succeededCount")
-        if indexes is None and count is None:
-            text = "at least one of succeededCount or succeededIndexes must be specified"
-            found.append(fields.required(where, text))
-        if indexes is not None:
-            problem = index_problem(indexes, completions)
-            if problem:
-                text = f"error parsing succeededIndexes: {problem}"
-                found.append(fields.invalid(f"{where}.succeededIndexes", indexes, text))
-        if count is not None:
-            found += checks.not_negative(count, f"{where}.succeededCount")
     return found
 
 
