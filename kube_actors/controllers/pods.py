@@ -9,6 +9,8 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 
+from msgspec import Struct
+
 from kube_actors.api import conditions
 from kube_actors.api.names import SUBDOMAIN_LIMIT
 from kube_actors.api.owners import Owner, controller_reference
@@ -122,6 +124,24 @@ def _restarts(pod: Pod) -> tuple[int, int]:
     return ordinary, max(restarts, default=0)
 
 
+class _Ranked(Struct, frozen=True):
+    """What of a pod counts when some have to go, read once. rank decides by itself wherever it differs."""
+
+    pod: Pod
+    rank: tuple[bool, int, bool, int, int]
+    ready_since: float | None
+    restarts: tuple[int, int]
+    created: float | None
+
+
+def _ranked(pod: Pod, per_node: Mapping[str, int]) -> _Ranked:
+    node = pod.spec.node_name or ""
+    phase = _PHASES.get(pod.status.phase or "", 0)
+    ready = is_ready(pod)
+    rank = (bool(node), phase, ready, deletion_cost(pod), -per_node.get(node, 0))
+    return _Ranked(pod, rank, ready_since(pod) if ready else None, _restarts(pod), _created(pod))
+
+
 def _order(left: float | None, right: float | None, left_uid: str, right_uid: str, now: float) -> int:
     """Younger first, but only by powers of two: ages alike are left to chance, that is, to the uid."""
     if left == right:
@@ -141,33 +161,20 @@ def _bucket(seconds: float) -> int:
 def deletion_order(pods: Sequence[Pod], per_node: Mapping[str, int], now: float) -> list[Pod]:
     """The pods in the order in which they are to go: those that do least, cost least or crowd a node come first."""
 
-    def compare(left: Pod, right: Pod) -> int:
-        node, other = left.spec.node_name or "", right.spec.node_name or ""
-        if bool(node) != bool(other):
-            return 1 if node else -1
-        phase = _PHASES.get(left.status.phase or "", 0) - _PHASES.get(right.status.phase or "", 0)
-        if phase:
-            return phase
-        ready = is_ready(left)
-        if ready != is_ready(right):
-            return 1 if ready else -1
-        cost = deletion_cost(left) - deletion_cost(right)
-        if cost:
-            return cost
-        crowd = per_node.get(other, 0) - per_node.get(node, 0)
-        if crowd:
-            return crowd
-        uids = left.metadata.uid, right.metadata.uid
-        if ready:
-            order = _order(ready_since(left), ready_since(right), *uids, now)
+    def compare(left: _Ranked, right: _Ranked) -> int:
+        if left.rank != right.rank:
+            return -1 if left.rank < right.rank else 1
+        uids = left.pod.metadata.uid, right.pod.metadata.uid
+        if left.rank[2]:
+            order = _order(left.ready_since, right.ready_since, *uids, now)
             if order:
                 return order
-        mine, others = _restarts(left), _restarts(right)
-        if mine != others:
-            return -1 if mine > others else 1
-        return _order(_created(left), _created(right), *uids, now)
+        if left.restarts != right.restarts:
+            return -1 if left.restarts > right.restarts else 1
+        return _order(left.created, right.created, *uids, now)
 
-    return sorted(pods, key=functools.cmp_to_key(compare))
+    ranked = [_ranked(pod, per_node) for pod in pods]
+    return [entry.pod for entry in sorted(ranked, key=functools.cmp_to_key(compare))]
 
 
 def _created(pod: Pod) -> float | None:
