@@ -15,6 +15,7 @@ from kube_actors.apiserver.access.encryption import EncryptedStore, EncryptionEr
 from kube_actors.store.contract import Draft, Store, StoreError
 from kube_actors.store.memory import MemoryStore
 from tests.kit.apiserver import RunningAPIServer
+from tests.kit.transports import Ways
 
 KEY, PREFIX = "/registry/core/secrets/default/s", "/registry/core/secrets/"
 
@@ -36,7 +37,7 @@ async def over(store: Store, nursery: trio.Nursery) -> RunningAPIServer:
     server = APIServer(System(clock=VirtualClock(), entropy=Entropy(1)), store)
     nursery.start_soon(server.run)
     await server.ready.wait()
-    return RunningAPIServer(server, store)
+    return RunningAPIServer(server, store, Ways(server, nursery))
 
 
 async def test_what_is_stored_is_sealed_and_what_is_read_is_not(autojump_clock: trio.testing.MockClock) -> None:

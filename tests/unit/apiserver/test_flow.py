@@ -18,6 +18,7 @@ from kube_actors.apiserver.access.attributes import Attributes
 from kube_actors.apiserver.access.flow import Level
 from kube_actors.store.memory import MemoryStore
 from tests.kit.apiserver import RunningAPIServer
+from tests.kit.transports import Ways
 
 
 def asked(name: str, *groups: str, verb: str = "list", **more: str) -> Attributes:
@@ -94,7 +95,7 @@ async def test_a_schema_tells_whether_its_level_is_there(autojump_clock: trio.te
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.run)
         await server.ready.wait()
-        api = RunningAPIServer(server, store)
+        api = RunningAPIServer(server, store, Ways(server, nursery))
         spec = {"priorityLevelConfiguration": {"name": "mine"}, "matchingPrecedence": 5}
         await api.ask("create", "FlowSchema", body={"metadata": {"name": "mine"}, "spec": spec})
 

@@ -22,6 +22,7 @@ from kube_actors.apiserver.access.rules import Rule, missing
 from kube_actors.store.contract import Store
 from kube_actors.store.memory import MemoryStore
 from tests.kit.apiserver import RunningAPIServer
+from tests.kit.transports import Ways
 
 RBAC = "rbac.authorization.k8s.io"
 
@@ -41,7 +42,7 @@ async def guarded(store: Store | None = None) -> AsyncIterator[RunningAPIServer]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.run)
         await server.ready.wait()
-        yield RunningAPIServer(server, store)
+        yield RunningAPIServer(server, store, Ways(server, nursery))
         nursery.cancel_scope.cancel()
 
 
