@@ -144,7 +144,7 @@ async def test_what_there_is_and_what_it_means(tmp_path: Path) -> None:
         assert "FIELD: containerPort <integer>" in explained
         older = (await api.kubectl("explain", "pod.spec.containers", "--output=plaintext-openapiv2")).stdout
         assert "RESOURCE: containers <[]Object>" in older
-        unknown = "{apiVersion: nope/v1, kind: Nothing, metadata: {name: x}}"
+        unknown = '{"apiVersion": "nope/v1", "kind": "Nothing", "metadata": {"name": "x"}}'
         refused = await api.kubectl("apply", "-f", "-", stdin=unknown, check=False)
         assert 'no matches for kind "Nothing" in version "nope/v1"' in refused.stderr
         fields = (await api.kubectl("explain", "deployment.spec")).stdout
