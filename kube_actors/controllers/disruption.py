@@ -23,6 +23,7 @@ from kube_actors.api.types.policy_v1 import PodDisruptionBudget
 from . import limits
 from .budgets import Numbers, needs_scale, numbers, selector_text, still_disrupted
 from .contract import Action, Caches, Call, Emit, Outcome, Patch, Plan, Source, Update, own_key
+from .membership import pods_of
 from .scales import NoScale, scale_of
 
 ALLOWED = "DisruptionAllowed"
@@ -183,10 +184,23 @@ def _keys_of_pod(pod: Pod, caches: Caches) -> list[str]:
     """The budgets that select a pod, and the pod itself while it is marked."""
     namespace = pod.metadata.namespace
     keys = [f"{_STALE}{namespace}/{pod.metadata.name}"] if _mark_of(pod) is not None else []
-    for budget in caches.list(PodDisruptionBudget, namespace):
-        if compile_selector(budget.spec.selector).matches(pod.metadata.labels):
-            keys.append(f"{namespace}/{budget.metadata.name}")
+    labels = pod.metadata.labels
+    for value in (f"{namespace}/", *(f"{namespace}/{key}={value}" for key, value in labels.items())):
+        for budget in caches.by_index(PodDisruptionBudget, _BY_LABEL[0], value):
+            if compile_selector(budget.spec.selector).matches(labels):
+                keys.append(f"{namespace}/{budget.metadata.name}")
     return keys
+
+
+def _one_label(budget: PodDisruptionBudget) -> tuple[str, ...]:
+    """One label that every pod of a budget has, or the namespace alone: where a pod's change looks for its budgets."""
+    wanted = budget.spec.selector
+    exact = wanted.match_labels if wanted is not None else {}
+    key = min(exact, default="")
+    return (f"{budget.metadata.namespace}/{key}={exact[key]}" if key else f"{budget.metadata.namespace}/",)
+
+
+_BY_LABEL = ("selector", _one_label)
 
 
 class Disruptions:
@@ -201,8 +215,8 @@ class Disruptions:
 
     def sources(self) -> tuple[Source, ...]:
         return (
-            Source(kind=PodDisruptionBudget, change=self._keys_of_budget),
-            Source(kind=Pod, keys=_keys_of_pod),
+            Source(kind=PodDisruptionBudget, change=self._keys_of_budget, indexes=(_BY_LABEL,)),
+            Source(kind=Pod, keys=_keys_of_pod, indexes=(pods_of.index,)),
             Source(kind=Deployment),
             Source(kind=ReplicaSet),
             Source(kind=ReplicationController),
@@ -247,8 +261,7 @@ class Disruptions:
 
 
 def _selected(budget: PodDisruptionBudget, caches: Caches) -> tuple[Pod, ...]:
-    selector = compile_selector(budget.spec.selector)
-    return tuple(pod for pod in caches.list(Pod, budget.metadata.namespace) if selector.matches(pod.metadata.labels))
+    return pods_of(caches, budget.metadata.namespace, compile_selector(budget.spec.selector))
 
 
 def _observe_scales(budget: PodDisruptionBudget, selected: tuple[Pod, ...], caches: Caches, now: float) -> Observed:

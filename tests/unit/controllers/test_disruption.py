@@ -131,3 +131,33 @@ def test_what_is_allowed_never_breaks_the_budget(
 def test_a_selector_in_an_event_reads_as_go_prints_it() -> None:
     text = "&LabelSelector{MatchLabels:map[string]string{app: x,},MatchExpressions:[]LabelSelectorRequirement{},}"
     assert selector_text(LabelSelector(match_labels={"app": "x"})) == text
+
+
+async def test_a_budget_finds_its_pods_by_whatever_selects_them(autojump_clock: Any) -> None:
+    """By one label, by several, by an expression, and an empty selector selects all."""
+    selectors: dict[str, Any] = {
+        "one": {"matchLabels": {"app": "web"}},
+        "two": {"matchLabels": {"app": "web", "tier": "front"}},
+        "expression": {"matchExpressions": [{"key": "tier", "operator": "Exists"}]},
+        "all": {},
+        "none": {"matchLabels": {"app": "other"}},
+    }
+    async with running() as world:
+        for name, selector in selectors.items():
+            spec = {"minAvailable": 1, "selector": selector}
+            await world.api.create(
+                {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": name}, "spec": spec}
+            )
+        spec = {"containers": [{"name": "c", "image": "i"}]}
+        for name, labels in (("a", {"app": "web", "tier": "front"}), ("b", {"app": "web"}), ("c", {})):
+            metadata = {"name": name, "labels": labels}
+            await world.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+
+        async def counted() -> bool:
+            found = {
+                one["metadata"]["name"]: one.get("status", {}).get("currentHealthy")
+                for one in await world.items("PodDisruptionBudget")
+            }
+            return found == {"one": 2, "two": 1, "expression": 1, "all": 3, "none": 0}
+
+        await world.until(counted)
