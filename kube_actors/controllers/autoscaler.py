@@ -26,6 +26,7 @@ from kube_actors.api.types.core_v1 import Pod
 from kube_actors.client import Client, TransportError
 
 from . import limits, proposals, scaling
+from .autoscaler_memory import Memory, Rivals
 from .contract import Action, Caches, Call, Emit, Outcome, Plan, Source, Told, Update
 from .membership import pods_of
 from .proposals import EMPTY, Offer, Reading, Scene, Trouble
@@ -49,14 +50,15 @@ class Settings(Struct, frozen=True, kw_only=True):
 class Observed(Struct, frozen=True, kw_only=True):
     """An autoscaler whose time has come, or wait says in how many seconds it will.
 
-    select gives the pods that a selector selects; selectors are those of the namespace's autoscalers by name.
+    select gives the pods that a selector selects; rivals the selectors, by name, of the namespace's autoscalers that
+    may select one of some pods.
     """
 
     autoscaler: HorizontalPodAutoscaler
     now: float
     wait: float = 0.0
     history: History = History()
-    selectors: Mapping[str, Selector] = {}
+    rivals: Callable[[Sequence[Pod]], Mapping[str, Selector]] = lambda members: {}
     select: Callable[[Selector], Sequence[Pod]] = lambda selector: ()
     settings: Settings = Settings()
     remember: Callable[[History | None, Selector | None], None] = lambda history, selector: None
@@ -197,7 +199,7 @@ def _members(draft: _Draft, found: Scaled) -> Sequence[Pod] | str:
     observed = draft.observed
     members = observed.select(selector)
     metadata = observed.autoscaler.metadata
-    others = {**observed.selectors, metadata.name: selector}
+    others = {**observed.rivals(members), metadata.name: selector}
     sharing = sorted(name for name, each in others.items() if any(each.matches(p.metadata.labels) for p in members))
     if len(sharing) > 1:
         names = " ".join(f"{metadata.namespace}/{name}" for name in sharing)
@@ -323,15 +325,6 @@ def _go(draft: _Draft, found: Scaled, replicas: int, reason: str, statuses: tupl
     return Plan(actions=(Call(name="rescale", ask=ask),), then=then)
 
 
-class _Memory:
-    """What is known of one autoscaler between two looks."""
-
-    def __init__(self, due: float) -> None:
-        self.due = due
-        self.history = History()
-        self.selector: Selector | None = None
-
-
 class Autoscalers:
     """The HorizontalPodAutoscaler controller."""
 
@@ -341,7 +334,7 @@ class Autoscalers:
 
     def __init__(self, settings: Settings = Settings()) -> None:  # noqa: B008 - frozen
         self._settings = settings
-        self._memory: dict[str, dict[str, _Memory]] = {}
+        self._memory: dict[str, Rivals] = {}
 
     def sources(self) -> tuple[Source, ...]:
         return (
@@ -355,15 +348,15 @@ class Autoscalers:
     def observe(self, key: str, caches: Caches, now: float) -> Observed | None:
         autoscaler = caches.get(HorizontalPodAutoscaler, key)
         namespace, _, name = key.partition("/")
-        around = self._memory.setdefault(namespace, {})
+        around = self._memory.setdefault(namespace, Rivals())
         if autoscaler is None:
-            around.pop(name, None)
-            if not around:
+            around.forget(name)
+            if not around.known:
                 del self._memory[namespace]
             return None
-        known = around.get(name)
+        known = around.known.get(name)
         if known is None:
-            known = around[name] = _Memory(now + self._settings.period)
+            known = around.known[name] = Memory(now + self._settings.period)
         # A clock that was set back delays a look by one period, not by as much as it was set back.
         known.due = min(known.due, now + self._settings.period)
         if known.due > now:
@@ -373,13 +366,14 @@ class Autoscalers:
 
         def remember(history: History | None, selector: Selector | None) -> None:
             memory.history = history or memory.history
-            memory.selector = selector or memory.selector
+            if selector is not None:
+                around.file(name, selector)
 
         return Observed(
             autoscaler=autoscaler,
             now=now,
             history=memory.history,
-            selectors={other: each.selector for other, each in around.items() if each.selector is not None},
+            rivals=around.rivals,
             select=lambda selector: pods_of(caches, namespace, selector),
             settings=self._settings,
             remember=remember,

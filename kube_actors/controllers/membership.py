@@ -31,18 +31,27 @@ class PodsOf:
 
     def __call__(self, caches: Caches, namespace: str, selector: selectors.Selector) -> tuple[Pod, ...]:
         candidates: Sequence[Pod] | None = None
-        for requirement in selector.requirements:
-            if requirement.operator in _EXACT and len(requirement.values) == 1:
-                value = f"{namespace}/{requirement.key}={requirement.values[0]}"
-                found = caches.by_index(Pod, self.index[0], value)
-                if candidates is None or len(found) < len(candidates):
-                    candidates = found
+        for label in exact_labels(selector):
+            found = caches.by_index(Pod, self.index[0], f"{namespace}/{label}")
+            if candidates is None or len(found) < len(candidates):
+                candidates = found
         if candidates is None:
             candidates = caches.list(Pod, namespace)
         return tuple(pod for pod in candidates if selector.matches(pod.metadata.labels))
 
 
 _EXACT = (selectors.EQUALS, selectors.DOUBLE_EQUALS, selectors.IN)
+
+
+def exact_labels(selector: selectors.Selector) -> list[str]:
+    """The labels, each as key=value, that everything has which a selector selects."""
+    return [
+        f"{each.key}={each.values[0]}"
+        for each in selector.requirements
+        if each.operator in _EXACT and len(each.values) == 1
+    ]
+
+
 pods_of = PodsOf()
 
 _SERVICE_INDEX = "selector"
