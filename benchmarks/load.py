@@ -114,8 +114,9 @@ def fan_out(
     writer = Connection(address, context)
     taken = []
     for number in range(rounds):
+        request = change(number)
         begin = time.perf_counter()
-        writer.ask(change(number))
+        writer.ask(request)
         waiting = set(opened)
         while waiting:
             for key, _ in selector.select():
