@@ -10,7 +10,6 @@ import trio
 
 from kube_actors.api.messages import Answer, RawRequest, Request
 from kube_actors.apiserver import RawAnswers
-from kube_actors.client import ChannelTransport, Client
 from kube_actors.controllers import Options
 from tests.kit.apiserver import TESTER
 
@@ -136,7 +135,7 @@ async def test_a_custom_kind_is_scaled_by_its_scale(autojump_clock: Any) -> None
         serve_discovery(world)
         await world.api.create(definition)
         await trio.sleep(2)
-        client = Client(ChannelTransport(world.api.server.mailbox, TESTER))
+        client = world.api.client(TESTER)
         path = {"group": "example.com", "version": "v1", "resource": "farms", "namespace": "default"}
         body = {"apiVersion": "example.com/v1", "kind": "Farm", "metadata": {"name": "web"}, "spec": {"replicas": 1}}
         await client.send(Request(verb="create", body=msgspec.json.encode(body), **path))  # type: ignore[arg-type]
