@@ -15,7 +15,7 @@ COMMANDS = {
     "node": "join a node to a cluster of another process or host",
     "run": "run one component against any API server",
     "demo": "a short guided run: deploy, load-balance, kill, heal, roll out",
-    "bench": "measure this machine: startup, the API",
+    "bench": "measure this machine: startup, the API, the scheduler",
     "explain": "where a pod would go, and why not elsewhere",
 }
 
