@@ -17,7 +17,7 @@ from kube_actors.actors import System
 from . import figures, runner
 from .errors import WorkloadError
 from .workloads import Plan, WorkloadFile
-from .world import embedded
+from .world import MODES
 
 CONFIG = Path(__file__).parents[1] / "workloads" / "performance-config.yaml"
 """The workloads that come with us."""
@@ -29,15 +29,15 @@ def run(*, workload: Sequence[str], config: str | None = None, mode: str = "embe
     if not workload:
         raise WorkloadError(f"name a workload with --workload NAME/CASE; known are {', '.join(file.names())}")
     plans = [file.plan(name) for name in workload]
-    results = [result for plan in plans for result in trio.run(run_plan, plan)]
+    results = [result for plan in plans for result in trio.run(run_plan, plan, None, mode)]
     return {"config": str(file.path), "mode": mode, "results": results}
 
 
-async def run_plan(plan: Plan, system: System | None = None) -> list[dict[str, Any]]:
-    """One workload in an embedded cluster; a dict of figures for each of its collections."""
+async def run_plan(plan: Plan, system: System | None = None, mode: str = "embedded") -> list[dict[str, Any]]:
+    """One workload in a new cluster; a dict of figures for each of its collections."""
     system = system or System()
     try:
-        async with embedded(system) as client:
+        async with MODES[mode](system) as client:
             measured = await runner.run(plan, client, system)
     except BaseExceptionGroup as group:
         found = group.subgroup(WorkloadError)

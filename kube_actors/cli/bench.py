@@ -38,7 +38,10 @@ def _scheduler(parser: argparse.ArgumentParser) -> None:
         help="which one to run (SchedulingBasic/500Nodes); may be given several times",
     )
     parser.add_argument(
-        "--mode", choices=["embedded"], default="embedded", help="where the API server runs: in this process"
+        "--mode",
+        choices=["embedded", "served"],
+        default="embedded",
+        help="where the API server runs: in this process, or as another one over HTTPS with SQLite (default embedded)",
     )
 
 

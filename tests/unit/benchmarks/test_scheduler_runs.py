@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -156,9 +157,12 @@ async def test_what_cannot_go_on_is_told(
     assert told in str(failed.value)
 
 
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_with_a_server_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "scheduler", "--workload", "SchedulingBasic/3Nodes"]) == 1
     assert "kube-actors: " in (told := capsys.readouterr().err) and "known are 5Nodes, 500Nodes" in told
-    assert main(["bench", "scheduler", "--workload", "SchedulingBasic/5Nodes", "--json", str(tmp_path / "x")]) == 0
+    words = ["bench", "scheduler", "--mode", "served", "--workload", "SchedulingBasic/5Nodes"]
+    assert main([*words, "--json", str(tmp_path / "x")]) == 0
     assert "SchedulingBasic/5Nodes" in capsys.readouterr().out
-    assert '"throughput"' in (tmp_path / "x").read_text()
+    written = json.loads((tmp_path / "x").read_text())
+    assert written["mode"] == "served"
+    assert written["results"][0]["pods"] == 10
