@@ -16,6 +16,7 @@ from kube_actors.actors import System
 
 from . import figures, runner
 from .errors import WorkloadError
+from .plot import svg
 from .workloads import Plan, WorkloadFile
 from .world import MODES
 
@@ -23,13 +24,20 @@ CONFIG = Path(__file__).parents[1] / "workloads" / "performance-config.yaml"
 """The workloads that come with us."""
 
 
-def run(*, workload: Sequence[str], config: str | None = None, mode: str = "embedded") -> dict[str, Any]:
-    """Run the workloads ("SchedulingBasic/500Nodes") one after the other, each in a cluster of its own."""
+def run(
+    *, workload: Sequence[str], config: str | None = None, mode: str = "embedded", plot: str | None = None
+) -> dict[str, Any]:
+    """Run the workloads ("SchedulingBasic/500Nodes") one after the other, each in a cluster of its own.
+
+    plot: where to draw them, as SVG.
+    """
     file = WorkloadFile(Path(config) if config is not None else CONFIG)
     if not workload:
         raise WorkloadError(f"name a workload with --workload NAME/CASE; known are {', '.join(file.names())}")
     plans = [file.plan(name) for name in workload]
     results = [result for plan in plans for result in trio.run(run_plan, plan, None, mode)]
+    if plot is not None:
+        Path(plot).write_text(svg(results))
     return {"config": str(file.path), "mode": mode, "results": results}
 
 

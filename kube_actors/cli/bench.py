@@ -37,6 +37,7 @@ def _scheduler(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="which one to run (SchedulingBasic/500Nodes); may be given several times",
     )
+    parser.add_argument("--plot", metavar="PATH", help="also draw throughput and samples there, as SVG")
     parser.add_argument(
         "--mode",
         choices=["embedded", "served"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import trio.testing
@@ -161,8 +162,12 @@ def test_the_command_with_a_server_of_its_own(tmp_path: Path, capsys: pytest.Cap
     assert main(["bench", "scheduler", "--workload", "SchedulingBasic/3Nodes"]) == 1
     assert "kube-actors: " in (told := capsys.readouterr().err) and "known are 5Nodes, 500Nodes" in told
     words = ["bench", "scheduler", "--mode", "served", "--workload", "SchedulingBasic/5Nodes"]
-    assert main([*words, "--json", str(tmp_path / "x")]) == 0
+    assert main([*words, "--json", str(tmp_path / "x"), "--plot", str(tmp_path / "x.svg")]) == 0
     assert "SchedulingBasic/5Nodes" in capsys.readouterr().out
     written = json.loads((tmp_path / "x").read_text())
+    drawn = ElementTree.fromstring((tmp_path / "x.svg").read_text())
+    assert [each.text for each in drawn.iter() if "SchedulingBasic" in (each.text or "")] == [
+        "SchedulingBasic/5Nodes namespace-2"
+    ]
     assert written["mode"] == "served"
     assert written["results"][0]["pods"] == 10
