@@ -23,7 +23,15 @@ LINES = [line for line in BLOCK.splitlines() if line.startswith("kubectl ")]
 @pytest.mark.kubectl
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 async def test_the_commands_run_as_they_stand(tmp_path: Path) -> None:
-    assert [shlex.split(line)[1] for line in LINES] == ["create", "expose", "rollout", "logs", "exec"]
+    assert [shlex.split(line)[1] for line in LINES] == [
+        "create",
+        "expose",
+        "rollout",
+        "logs",
+        "exec",
+        "top",
+        "autoscale",
+    ]
     async with up(tmp_path / "cluster") as server:
         _, kubeconfig = await server.ready()
         assert kubeconfig == tmp_path / "cluster" / "kubeconfig"
