@@ -38,14 +38,19 @@ def pod_problems(pod: JSONObject) -> Problems:
 
 def template_problems(template: JSONObject, path: str) -> Problems:
     """A pod template, as ValidatePodTemplateSpec."""
-    metadata = template.get("metadata") or {}
-    found: Problems = labels_problems(metadata.get("labels") or {}, f"{path}.labels")
-    found += annotations_problems(metadata.get("annotations") or {}, f"{path}.annotations")
+    found = template_metadata_problems(template, path)
     found += spec_problems(template.get("spec") or {}, f"{path}.spec")
     if (template.get("spec") or {}).get("ephemeralContainers"):
         text = "ephemeral containers not allowed in pod template"
         found.append(fields.forbidden(f"{path}.spec.ephemeralContainers", text))
     return found
+
+
+def template_metadata_problems(template: JSONObject, path: str) -> Problems:
+    """The labels and annotations of a template."""
+    metadata = template.get("metadata") or {}
+    found: Problems = labels_problems(metadata.get("labels") or {}, f"{path}.labels")
+    return found + annotations_problems(metadata.get("annotations") or {}, f"{path}.annotations")
 
 
 def spec_problems(spec: JSONObject, path: str) -> Problems:

@@ -46,7 +46,12 @@ def _template(spec: JSONObject, what: str, *, restart: tuple[str, ...] = ("Alway
     if not checks.label_selector(selector, "") and not _finds(selector, labels or {}):
         text = "`selector` does not match template `labels`"
         found.append(fields.invalid("spec.template.metadata.labels", labels, text))
-    found += pod_validation.template_problems(template, "spec.template")
+    if what == "StatefulSet":
+        # The claims' volumes that its containers mount are not in the template, so Kubernetes leaves the pod's spec
+        # to the creation of the pods.
+        found += pod_validation.template_metadata_problems(template, "spec.template")
+    else:
+        found += pod_validation.template_problems(template, "spec.template")
     pod = template.get("spec") or {}
     policy = pod.get("restartPolicy")
     if policy is not None and policy not in restart:

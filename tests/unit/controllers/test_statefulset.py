@@ -58,6 +58,19 @@ async def test_pods_have_names_claims_and_revisions(autojump_clock: Any) -> None
         assert ("StatefulSet", "SuccessfulCreate", text) in events
 
 
+async def test_containers_mount_what_the_claims_bring(autojump_clock: Any) -> None:
+    """The template itself has no such volume; the pods that are made of it do."""
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    body = stateful_set(1, volumeClaimTemplates=[{"metadata": {"name": "data"}, "spec": spec}])
+    container = body["spec"]["template"]["spec"]["containers"][0]
+    container["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+    async with running() as world:
+        await world.api.create(body)
+        await settled(world)
+        (pod,) = await world.items("Pod")
+        assert pod["spec"]["containers"][0]["volumeMounts"][0] == {"name": "data", "mountPath": "/data"}
+
+
 async def test_an_update_and_its_revision_on_the_way_back(autojump_clock: Any) -> None:
     async with running() as world:
         await world.api.create(stateful_set())
