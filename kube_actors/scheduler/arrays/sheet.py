@@ -48,9 +48,6 @@ class Sheet(Column):
     def raw(self, plugin: str) -> Ints:
         return self._raw[plugin][: len(self.table.journal.nodes)]
 
-    def _begin(self) -> None:
-        """Every row is asked again."""
-
     def _take(self, changes: list[Change]) -> None:
         nodes = self.table.journal.nodes
         self._mask = grown(self._mask, len(nodes), False)

@@ -6,6 +6,7 @@ of a label has. Columns know no plugin; plugins say which pods count and read su
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar, cast
 
@@ -42,11 +43,10 @@ class Column:
         self._take(changes)
 
     def _begin(self) -> None:
-        """Forget everything; every row is told again."""
-        raise NotImplementedError
+        """Every row is told again; a column that derives more from rows than their own cells forgets it here."""
 
-    def _take(self, changes: list[Change]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _take(self, changes: list[Change]) -> None: ...
 
 
 def grown(array: NDArray[Any], rows: int, filler: int) -> NDArray[Any]:
@@ -99,9 +99,6 @@ class Tally(Column):
     @property
     def counts(self) -> Ints:
         return self._counts[: len(self.table.journal.nodes)]
-
-    def _begin(self) -> None:
-        """Every row is counted again."""
 
     def _take(self, changes: list[Change]) -> None:
         nodes, weigh = self.table.journal.nodes, self.weigh
@@ -175,9 +172,6 @@ class Included(Column):
     @property
     def mask(self) -> Bools:
         return self._mask[: len(self.table.journal.nodes)]
-
-    def _begin(self) -> None:
-        """Every row is asked again."""
 
     def _take(self, changes: list[Change]) -> None:
         nodes, rule = self.table.journal.nodes, self._rule
@@ -263,11 +257,8 @@ class Table:
         """Pods of a sort by the domains of a label. `sort` and the first of `included` are what memory goes by."""
 
         def make() -> Sums:
-            tally = self.column(("tally", sort), lambda: Tally(self, weigh))
-            mask = None
-            if included is not None:
-                mask = self.column(("included", included[0]), lambda: Included(self, included[1]))
-            return Sums(self, tally, self.topology(key, unlabelled=unlabelled), mask)
+            mask = None if included is None else self._included(*included)
+            return Sums(self, self.tally(sort, weigh), self.topology(key, unlabelled=unlabelled), mask)
 
         return self.column(("sums", sort, key, unlabelled, None if included is None else included[0]), make)
 
@@ -276,7 +267,10 @@ class Table:
 
     def included(self, sort: Hashable, rule: Callable[[NodeInfo], bool]) -> Bools:
         """The nodes for which a rule holds that looks at the node itself, not at its pods."""
-        return self.column(("included", sort), lambda: Included(self, rule)).mask
+        return self._included(sort, rule).mask
+
+    def _included(self, sort: Hashable, rule: Callable[[NodeInfo], bool]) -> Included:
+        return self.column(("included", sort), lambda: Included(self, rule))
 
     def carried(self) -> Carried:
         return self.column("carried", lambda: Carried(self))
